@@ -1,0 +1,58 @@
+/** An operation's or a request's failure: a closed code, a public message, facts for the answer; HTTP is the api's business. */
+
+export const ERROR_CODES = [
+  'malformed_body',
+  'malformed_request',
+  'idempotency_key_invalid',
+  'unsupported_media_type',
+  'unsupported_content_coding',
+  'content_too_large',
+  'no_items',
+  'invalid_header',
+  'unsupported_charset',
+  'unknown_target',
+  'invalid_policy',
+  'idempotency_key_reused',
+  'not_found',
+  'illegal_transition',
+  'client_gone',
+  'body_timeout',
+  'unavailable',
+  'internal',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Facts that an answer may carry beside the message; every member is safe to show. */
+export interface ErrorFacts {
+  /** 0-based byte offset in the decoded body. */
+  readonly offset?: number;
+  readonly line?: number;
+  readonly column?: number;
+  readonly limit?: number;
+  readonly unit?: string;
+  readonly currentState?: string;
+  readonly allowed?: readonly string[];
+  readonly retryAfterSeconds?: number;
+  readonly errors?: readonly { readonly code: string; readonly detail: string; readonly parameter?: string }[];
+}
+
+/** `message` is public: it says what is wrong, where, and what the caller can do. `cause` is for the log. */
+export class TrancheError extends Error {
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'TrancheError';
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** By `code`, not `instanceof`: errors cross module copies in tests and workers. */
+export function isTrancheError(error: unknown): error is TrancheError {
+  return error instanceof Error && error.name === 'TrancheError' && 'code' in error;
+}
+
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+}

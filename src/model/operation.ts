@@ -1,0 +1,136 @@
+/** The words for one accepted bulk request: its life, its counts, and the record that is its point of acceptance. */
+import type { Plan } from './plan.ts';
+
+/** Where an operation is in its life (DESIGN §4). Says nothing about how the items went. */
+export const OPERATION_STATES = [
+  'scheduled',
+  'queued',
+  'running',
+  'pausing',
+  'paused',
+  'cancelling',
+  'ended',
+] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
+
+/** How the items of an ended operation went; null until it has ended. */
+export const OPERATION_OUTCOMES = ['succeeded', 'partially_succeeded', 'failed', 'cancelled'] as const;
+export type OperationOutcome = (typeof OPERATION_OUTCOMES)[number];
+
+/** Decided items by outcome. Unit: items. */
+export interface Tally {
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly cancelled: number;
+  readonly unknown: number;
+}
+
+/** What every reader sees: `total` is always the sum of the other seven. Unit: items. */
+export interface Counts extends Tally {
+  readonly total: number;
+  readonly pending: number;
+  readonly running: number;
+}
+
+export const EMPTY_TALLY: Tally = { succeeded: 0, failed: 0, skipped: 0, cancelled: 0, unknown: 0 };
+
+export function addTallies(a: Tally, b: Tally): Tally {
+  return {
+    succeeded: a.succeeded + b.succeeded,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+    cancelled: a.cancelled + b.cancelled,
+    unknown: a.unknown + b.unknown,
+  };
+}
+
+export function decidedItems(tally: Tally): number {
+  return tally.succeeded + tally.failed + tally.skipped + tally.cancelled + tally.unknown;
+}
+
+/** `running` is capped at what is undecided, so that the sum holds whatever a worker last reported. */
+export function toCounts(total: number, tally: Tally, running: number): Counts {
+  const undecided = Math.max(0, total - decidedItems(tally));
+  const inFlight = Math.min(running, undecided);
+  return { total, pending: undecided - inFlight, running: inFlight, ...tally };
+}
+
+/**
+ * Derives the outcome of an ended operation from its counts (DESIGN §4). `cancelled` wins where the
+ * operation was ended early, by whomever; it needs no cancelled item (a cancel may come too late to spare one).
+ */
+export function outcomeOf(tally: Tally, endedEarly: boolean): OperationOutcome {
+  if (endedEarly) return 'cancelled';
+  if (tally.failed === 0 && tally.unknown === 0) return 'succeeded';
+  if (tally.succeeded === 0 && tally.skipped === 0) return 'failed';
+  return 'partially_succeeded';
+}
+
+/** The HTTP dialect that an operation came in by; some answers depend on it. */
+export type Surface = 'v1' | 'product-bulk';
+
+/** What came over the wire: decoded bytes and their SHA-256 (hex). */
+export interface InputFacts {
+  readonly mediaType: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/**
+ * `operation.json`: created exclusively, never rewritten. Its existence is the acceptance.
+ * `uid` is a ULID fixed at acceptance and never reused; it names the blobs and is part of every vendor idempotency key.
+ */
+export interface OperationRecord {
+  readonly version: 1;
+  readonly id: string;
+  readonly account: string;
+  readonly uid: string;
+  /** The client's idempotency key as sent (without quotes); null where there was none. */
+  readonly key: string | null;
+  /** SHA-256 (hex) over target, decoded payload and canonical policy. */
+  readonly fingerprint: string;
+  readonly surface: Surface;
+  readonly target: string;
+  readonly plan: Plan;
+  /** Items of each chunk, in order; their sum is `total`. */
+  readonly chunkItems: readonly number[];
+  readonly total: number;
+  readonly input: InputFacts;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly createdAt: string;
+  readonly scheduledAt: string | null;
+  readonly expiresAt: string;
+  readonly submittedBy: string | null;
+  readonly traceId: string;
+  /** The only chunk of a small operation, base64; then no chunk blob exists. */
+  readonly inlineChunk: string | null;
+}
+
+/** Why an operation's calls are slower than its plan; null where nothing holds it back. */
+export interface Throttle {
+  readonly cause: 'vendor_unavailable' | 'vendor_limit' | 'rate_limit';
+  readonly vendor: string;
+  readonly until: string | null;
+  readonly currentRate: number | null;
+}
+
+/**
+ * What changes while an operation runs: the answer of the `progress` query, the content of the checkpoint
+ * (rewritten at most every 5 s) and of the summary (created exclusively at the end).
+ * `revision` rises with every change and never falls within an operation.
+ */
+export interface Progress {
+  readonly version: 1;
+  readonly run: number;
+  readonly revision: number;
+  readonly state: OperationState;
+  readonly outcome: OperationOutcome | null;
+  readonly tally: Tally;
+  readonly running: number;
+  readonly throttle: Throttle | null;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly asOf: string;
+}

@@ -1,0 +1,55 @@
+/** Where each blob stands. Folders are hashed so that millions of operations make no folder too large. */
+import { createHash } from 'node:crypto';
+
+/** The records of one operation: `operation.json`, `checkpoint.json`, `summary.json` behind one stem. */
+export function recordKeys(account: string, id: string) {
+  const stem = `operations/${account}/${hashOf(id)}/${id}`;
+  return { record: `${stem}/operation.json`, checkpoint: `${stem}/checkpoint.json`, summary: `${stem}/summary.json` };
+}
+
+/** What one ingest wrote and what its slices commit: deleted as a whole. */
+export function dataPrefix(uid: string): string {
+  return `data/${uid.slice(-2).toLowerCase()}/${uid}/`;
+}
+
+export function chunkKey(uid: string, ordinal: number): string {
+  return `${dataPrefix(uid)}chunks/${pad(ordinal)}`;
+}
+
+/** A chunk's segments, compacted rows and journals of one run. */
+export function chunkLogPrefix(uid: string, run: number, ordinal: number): string {
+  return `${dataPrefix(uid)}run-${run}/${pad(ordinal)}/`;
+}
+
+export function segmentKey(uid: string, run: number, ordinal: number, seq: number): string {
+  return `${chunkLogPrefix(uid, run, ordinal)}segment-${pad(seq)}`;
+}
+
+export function compactedKey(uid: string, run: number, ordinal: number): string {
+  return `${chunkLogPrefix(uid, run, ordinal)}compacted`;
+}
+
+/** One journal per slice attempt; `attempt` is unique per execution. */
+export function journalKey(uid: string, run: number, ordinal: number, seq: number, attempt: string): string {
+  return `${chunkLogPrefix(uid, run, ordinal)}journal-${pad(seq)}-${attempt}`;
+}
+
+/** Marks an ingest that goes on or an operation that has not ended; what the reconciler walks. */
+export const OPEN_PREFIX = 'open/';
+export function openKey(uid: string): string {
+  return `${OPEN_PREFIX}${uid}`;
+}
+
+/** The n-th request of one account with this fingerprint that came without a key. */
+export function keylessKey(account: string, fingerprint: string, generation: number): string {
+  return `keyless/${account}/${fingerprint.slice(0, 2)}/${fingerprint}/${pad(generation)}`;
+}
+
+function pad(ordinal: number): string {
+  return String(ordinal).padStart(8, '0');
+}
+
+function hashOf(id: string): string {
+  const hex = createHash('sha256').update(id).digest('hex');
+  return `${hex.slice(0, 2)}/${hex.slice(2, 4)}`;
+}

@@ -1,0 +1,53 @@
+/** An outbound call to a vendor: asks for a slot, checks the caller's lease, dispatches, classifies the answer. */
+import type { Transient } from '../model/outcome.ts';
+
+/** One call. `body` is sent as it is (JSON text); `path` is appended to the vendor's base URL. */
+export interface VendorRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly idempotencyKey: string;
+  readonly body: string | null;
+}
+
+/** An answer that says something definite: 2xx, or a 4xx that is not transient. `body` is at most 64 KiB of text. */
+export interface VendorAnswer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * What a slice gives to its calls. `mayCall` is asked after the slot was granted and right before the bytes go out:
+ * false (no lease, pausing, cancelling) means the call is not made and the slot is given back.
+ */
+export interface CallContext {
+  readonly mayCall: () => boolean;
+  readonly timeoutMs: number;
+  /** Aborts calls in flight (their effect is then in doubt). */
+  readonly signal: AbortSignal;
+}
+
+/** The call was never made: `mayCall` said no, or the signal was aborted while it waited for its slot. */
+export interface NotCalled {
+  readonly kind: 'not_called';
+}
+
+export interface VendorClient {
+  /** Never rejects for what a vendor or the network does. */
+  call(request: VendorRequest, context: CallContext): Promise<VendorAnswer | Transient | NotCalled>;
+  close(): Promise<void>;
+}
+
+/**
+ * The seam of the governor (DESIGN §6): a slot is the right to make one call at `at`. Today it is granted by this
+ * process alone (`local-slots.ts`); the governor will book it over all processes.
+ */
+export interface SlotSource {
+  /** Resolves when the call may be made, null where the signal was aborted first. */
+  take(vendor: string, callsPerSecond: number | null, signal: AbortSignal): Promise<Slot | null>;
+}
+
+export interface Slot {
+  /** For a slot whose call was not made. */
+  giveBack(): void;
+}
