@@ -36,4 +36,8 @@ export interface Plan {
   /** False only where a lost slice leaves nothing behind (no outside effect): then nothing is journalled. */
   readonly journal: boolean;
   readonly retry: RetryPolicy;
+  /** Operations of up to this many chunks run their slices themselves, without child workflows. */
+  readonly directChunksMax: number;
+  /** History events after which a workflow brings its work home and continues as new. */
+  readonly historyEventsMax: number;
 }

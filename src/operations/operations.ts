@@ -1,14 +1,7 @@
 /** The verbs that every surface calls. Surfaces parse and render; what happens, happens here. */
 import type { Readable } from 'node:stream';
+import type { Counts, InputFacts, OperationOutcome, OperationState, Surface, Throttle } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
-import type {
-  Counts,
-  InputFacts,
-  OperationOutcome,
-  OperationState,
-  Surface,
-  Throttle,
-} from '../model/operation.ts';
 
 /** Policy as the client gives it (query or form fields), already parsed by the surface. Absent = the target's. */
 export interface SubmitPolicy {

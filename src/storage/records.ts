@@ -1,0 +1,66 @@
+/** The small blobs of an operation: record, checkpoint, summary, and the marker that it is still open. */
+import type { OperationRecord, Progress } from '../model/operation.ts';
+import type { BlobStore } from './blob-store.ts';
+import { keylessKey, OPEN_PREFIX, openKey, recordKeys } from './keys.ts';
+
+/**
+ * Written before the record and deleted after the summary, so every ingest and operation that somebody must still
+ * care for is under one prefix. `operationId` is null while bytes arrive; `leaseAt` (epoch ms) is renewed meanwhile.
+ */
+export interface OpenMarker {
+  readonly version: 1;
+  readonly uid: string;
+  readonly account: string;
+  readonly operationId: string | null;
+  readonly leaseAt: number;
+}
+
+/** The operation that an identical body without a key belongs to; `at` in epoch ms. */
+export interface KeylessClaim {
+  readonly version: 1;
+  readonly operationId: string;
+  readonly at: number;
+}
+
+export type Records = ReturnType<typeof createRecords>;
+
+export function createRecords(store: BlobStore) {
+  return {
+    /** Exclusive: false = an operation of this id exists already. */
+    createRecord: (record: OperationRecord) => store.create(recordKeys(record.account, record.id).record, json(record)),
+    readRecord: (account: string, id: string) => read<OperationRecord>(store, recordKeys(account, id).record),
+
+    /** Exclusive: false = the operation has ended already, as the standing summary says. */
+    createSummary: (account: string, id: string, summary: Progress) =>
+      store.create(recordKeys(account, id).summary, json(summary)),
+    readSummary: (account: string, id: string) => read<Progress>(store, recordKeys(account, id).summary),
+
+    putCheckpoint: (account: string, id: string, progress: Progress) =>
+      store.put(recordKeys(account, id).checkpoint, json(progress)),
+    readCheckpoint: (account: string, id: string) => read<Progress>(store, recordKeys(account, id).checkpoint),
+
+    putOpen: (marker: OpenMarker) => store.put(openKey(marker.uid), json(marker)),
+    readOpen: (uid: string) => read<OpenMarker>(store, openKey(uid)),
+    deleteOpen: (uid: string) => store.delete(openKey(uid)),
+    async *listOpen(signal?: AbortSignal): AsyncIterable<string> {
+      for await (const entry of store.list(OPEN_PREFIX, signal === undefined ? {} : { signal })) {
+        yield entry.key.slice(OPEN_PREFIX.length);
+      }
+    },
+
+    createKeyless: (account: string, fingerprint: string, generation: number, claim: KeylessClaim) =>
+      store.create(keylessKey(account, fingerprint, generation), json(claim)),
+    readKeyless: (account: string, fingerprint: string, generation: number) =>
+      read<KeylessClaim>(store, keylessKey(account, fingerprint, generation)),
+  };
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value), 'utf8');
+}
+
+/** Only this module writes these keys, always whole, so what is read has the written shape. */
+async function read<T>(store: BlobStore, key: string): Promise<T | null> {
+  const bytes = await store.get(key);
+  return bytes === null ? null : (JSON.parse(bytes.toString('utf8')) as T);
+}

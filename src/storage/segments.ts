@@ -1,0 +1,216 @@
+/**
+ * A chunk's log: segments committed by exclusive create, and the reading that merges them by index.
+ *
+ * A segment is one header line (JSON), then outcome lines (each a whole result line, in index order), then deferred
+ * lines. Every `CUMULATIVE_EVERY`-th segment repeats all rows before it, so that a long log stays cheap to read.
+ */
+
+import { EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import type { Deferred, ItemOutcome } from '../model/outcome.ts';
+import type { BlobStore } from './blob-store.ts';
+import { chunkLogPrefix, compactedKey, segmentKey } from './keys.ts';
+
+const CUMULATIVE_EVERY = 16;
+
+interface SegmentHeader {
+  readonly version: 1;
+  readonly seq: number;
+  readonly outcomes: number;
+  readonly outcomeBytes: number;
+  readonly deferred: number;
+  /** Of the outcome lines in this segment. */
+  readonly tally: Tally;
+}
+
+/** Identifies one chunk's log. */
+export interface ChunkLogRef {
+  readonly uid: string;
+  readonly run: number;
+  readonly ordinal: number;
+}
+
+/** The log merged: what is decided, what had to wait, and where the next segment goes. */
+export interface ChunkLog {
+  readonly nextSeq: number;
+  readonly tally: Tally;
+  /** Result lines (without line end) by position in the chunk; absent = undecided. */
+  readonly lines: Map<number, Buffer>;
+  /** Latest deferred row of undecided items, by position. */
+  readonly deferred: Map<number, Deferred>;
+}
+
+export interface SegmentRows {
+  /** Result lines (with line end), in index order, as one buffer. */
+  readonly outcomeLines: Buffer;
+  readonly outcomes: number;
+  readonly tally: Tally;
+  readonly deferred: readonly Deferred[];
+}
+
+export type Segments = ReturnType<typeof createSegments>;
+
+export function createSegments(store: BlobStore) {
+  return {
+    /** Commits segment `seq`: false = somebody committed it before (adopt: read the log again). */
+    commit: (ref: ChunkLogRef, seq: number, rows: SegmentRows): Promise<boolean> =>
+      store.create(segmentKey(ref.uid, ref.run, ref.ordinal, seq), encodeSegment(seq, rows)),
+
+    /** True where segment `seq` must repeat all rows before it. */
+    isCumulative: (seq: number): boolean => seq % CUMULATIVE_EVERY === CUMULATIVE_EVERY - 1,
+
+    /** The ordered rows of a finished chunk in one blob; who comes second finds the same rows. */
+    compact: (ref: ChunkLogRef, rows: SegmentRows): Promise<boolean> =>
+      store.create(compactedKey(ref.uid, ref.run, ref.ordinal), encodeSegment(0, rows)),
+
+    readLog: (ref: ChunkLogRef, firstIndex: number): Promise<ChunkLog> => readLog(store, ref, firstIndex),
+
+    /** The outcome lines so far, in index order, each with its line end, and whether the chunk's log is complete. */
+    readLines: (ref: ChunkLogRef, items: number) => readLines(store, ref, items),
+
+    /** Journals of slices that did not come to their commit, oldest first. */
+    journals: async (ref: ChunkLogRef): Promise<string[]> =>
+      (await store.listLogs(chunkLogPrefix(ref.uid, ref.run, ref.ordinal))).sort(),
+
+    /** Ordinals below `chunks` that have any committed row, with their tally. */
+    tallyOf: async (ref: ChunkLogRef): Promise<Tally> => tallyOf(await readSegments(store, ref)),
+  };
+}
+
+function encodeSegment(seq: number, rows: SegmentRows): Buffer {
+  const header: SegmentHeader = {
+    version: 1,
+    seq,
+    outcomes: rows.outcomes,
+    outcomeBytes: rows.outcomeLines.length,
+    deferred: rows.deferred.length,
+    tally: rows.tally,
+  };
+  const tail = rows.deferred.map((row) => `${JSON.stringify(row)}\n`).join('');
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), rows.outcomeLines, Buffer.from(tail)]);
+}
+
+interface Segment {
+  readonly header: SegmentHeader;
+  readonly outcomeLines: Buffer;
+  readonly deferred: readonly Deferred[];
+}
+
+function decodeSegment(blob: Buffer): Segment {
+  const headerEnd = blob.indexOf(10);
+  const header = JSON.parse(blob.toString('utf8', 0, headerEnd)) as SegmentHeader;
+  const outcomesEnd = headerEnd + 1 + header.outcomeBytes;
+  const tail = blob.toString('utf8', outcomesEnd).split('\n').filter(Boolean);
+  if (tail.length !== header.deferred) throw new Error('segment blob is torn');
+  return {
+    header,
+    outcomeLines: blob.subarray(headerEnd + 1, outcomesEnd),
+    deferred: tail.map((line) => JSON.parse(line) as Deferred),
+  };
+}
+
+interface StandingSegments {
+  readonly compacted: Segment | null;
+  /** From the latest cumulative one on, in order. */
+  readonly segments: readonly Segment[];
+  readonly nextSeq: number;
+}
+
+async function readSegments(store: BlobStore, ref: ChunkLogRef): Promise<StandingSegments> {
+  const prefix = chunkLogPrefix(ref.uid, ref.run, ref.ordinal);
+  const compactedName = compactedKey(ref.uid, ref.run, ref.ordinal);
+  let nextSeq = 0;
+  let hasCompacted = false;
+  for await (const { key } of store.list(prefix)) {
+    if (key === compactedName) hasCompacted = true;
+    else if (key.startsWith(`${prefix}segment-`)) nextSeq = Math.max(nextSeq, Number(key.slice(-8)) + 1);
+  }
+  const compacted = hasCompacted ? decodeSegment(await mustGet(store, compactedName)) : null;
+  if (compacted !== null) return { compacted, segments: [], nextSeq };
+  const first = Math.max(0, Math.floor(nextSeq / CUMULATIVE_EVERY) * CUMULATIVE_EVERY - 1);
+  const blobs = await Promise.all(
+    Array.from({ length: nextSeq - first }, (_, i) =>
+      mustGet(store, segmentKey(ref.uid, ref.run, ref.ordinal, first + i)),
+    ),
+  );
+  return { compacted: null, segments: blobs.map(decodeSegment), nextSeq };
+}
+
+async function mustGet(store: BlobStore, key: string): Promise<Buffer> {
+  const blob = await store.get(key);
+  if (blob === null) throw new Error(`blob ${key} was listed and is not there`);
+  return blob;
+}
+
+async function readLog(store: BlobStore, ref: ChunkLogRef, firstIndex: number): Promise<ChunkLog> {
+  const standing = await readSegments(store, ref);
+  const lines = new Map<number, Buffer>();
+  const deferred = new Map<number, Deferred>();
+  for (const segment of standing.compacted === null ? standing.segments : [standing.compacted]) {
+    for (const row of segment.deferred) deferred.set(row.index - firstIndex, row);
+    for (const line of splitLines(segment.outcomeLines)) lines.set(indexOfLine(line) - firstIndex, line);
+  }
+  for (const position of lines.keys()) deferred.delete(position);
+  return { nextSeq: standing.nextSeq, tally: tallyOf(standing), lines, deferred };
+}
+
+/** Segments hold each index once, except cumulative ones, which replace all before them. */
+function tallyOf(standing: StandingSegments): Tally {
+  const segments = standing.compacted === null ? standing.segments : [standing.compacted];
+  return segments.reduce<Tally>((sum, { header }) => {
+    const { succeeded, failed, skipped, cancelled, unknown } = header.tally;
+    return {
+      succeeded: sum.succeeded + succeeded,
+      failed: sum.failed + failed,
+      skipped: sum.skipped + skipped,
+      cancelled: sum.cancelled + cancelled,
+      unknown: sum.unknown + unknown,
+    };
+  }, EMPTY_TALLY);
+}
+
+async function readLines(store: BlobStore, ref: ChunkLogRef, items: number): Promise<{ lines: Buffer; count: number }> {
+  const { compacted, segments } = await readSegments(store, ref);
+  const only = compacted ?? (segments.length === 1 ? segments[0] : undefined);
+  if (only !== undefined) return { lines: only.outcomeLines, count: only.header.outcomes };
+  const rows = segments.flatMap((segment) => [...splitLines(segment.outcomeLines)]);
+  if (rows.length > items) throw new Error(`chunk ${ref.ordinal} has more rows than items`);
+  rows.sort((a, b) => indexOfLine(a) - indexOfLine(b));
+  return { lines: joinLines(rows), count: rows.length };
+}
+
+/** Lines without their ends, as views. */
+export function* splitLines(lines: Buffer): Generator<Buffer> {
+  for (let start = 0; start < lines.length; ) {
+    const end = lines.indexOf(10, start);
+    yield lines.subarray(start, end === -1 ? lines.length : end);
+    start = end === -1 ? lines.length : end + 1;
+  }
+}
+
+export function joinLines(lines: readonly Buffer[]): Buffer {
+  const joined = Buffer.allocUnsafe(lines.reduce((sum, line) => sum + line.length + 1, 0));
+  let at = 0;
+  for (const line of lines) {
+    at += line.copy(joined, at);
+    joined[at++] = 10;
+  }
+  return joined;
+}
+
+const INDEX_AT = '{"index":'.length;
+
+/** Every result line begins `{"index":<digits>`. */
+export function indexOfLine(line: Buffer): number {
+  let index = 0;
+  for (let i = INDEX_AT; i < line.length; i++) {
+    const digit = (line[i] ?? 0) - 48;
+    if (digit < 0 || digit > 9) break;
+    index = index * 10 + digit;
+  }
+  return index;
+}
+
+/** The outcome that a result line carries: behind the label, whose values cannot hold this member unescaped twice. */
+export function outcomeOfLine(line: Buffer): ItemOutcome {
+  return (JSON.parse(line.toString('utf8')) as { outcome: ItemOutcome }).outcome;
+}
