@@ -1,0 +1,36 @@
+/** One line of an operation's results: the only place that renders it, for slices and for items never begun. */
+import type { ItemError, ItemOutcome } from './outcome.ts';
+
+export interface ResultLine {
+  readonly index: number;
+  /** 1-based line of the item in the decoded input. */
+  readonly line: number;
+  /** What the target says of the item beside its outcome, e.g. `{type: 'update', id: 123}`. */
+  readonly label: Readonly<Record<string, string | number>>;
+  readonly outcome: ItemOutcome;
+  readonly attempts: number;
+  /** Beside `failed` and `unknown`. */
+  readonly error?: ItemError;
+  /** Beside `succeeded`, where the target has something to say; must be JSON. */
+  readonly result?: unknown;
+  /** Beside `skipped`. */
+  readonly reason?: string;
+}
+
+/** A label cannot take these names: a reader must find one `outcome`, the true one. */
+const OWN_MEMBERS: ReadonlySet<string> = new Set(['index', 'line', 'outcome', 'attempts', 'error', 'result', 'reason']);
+
+/** JSON without a line end. Begins `{"index":<digits>`, which the segment log relies on. */
+export function renderResultLine(row: ResultLine): string {
+  let text = `{"index":${row.index},"line":${row.line}`;
+  for (const name in row.label) {
+    const value = row.label[name];
+    if (value === undefined || OWN_MEMBERS.has(name)) continue;
+    text += `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  }
+  text += `,"outcome":"${row.outcome}","attempts":${row.attempts}`;
+  if (row.error !== undefined) return `${text},"error":${JSON.stringify(row.error)}}`;
+  if (row.reason !== undefined) return `${text},"reason":${JSON.stringify(row.reason)}}`;
+  const result = row.result === undefined ? undefined : JSON.stringify(row.result);
+  return result === undefined ? `${text}}` : `${text},"result":${result}}`;
+}
