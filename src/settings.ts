@@ -1,0 +1,256 @@
+/** The table of settings: what each is for, its schema, default and environment name. `config.ts` reads it; the docs are made from it. */
+import { z } from 'zod';
+import { address, decimal, flag, rates, setting, text, url, whole } from './setting.ts';
+
+const DAY_MS = 86_400_000;
+
+export const SETTINGS = {
+  server: {
+    port: setting(
+      'PORT',
+      '3000',
+      whole(0, 65_535),
+      'Port of the HTTP API. 0 = any free one, named by the `ready` line.',
+    ),
+    host: setting(
+      'HOST',
+      '127.0.0.1',
+      text(),
+      'Address that the HTTP API binds. There is no sign-in yet: keep it local.',
+    ),
+    dataDir: setting(
+      'DATA_DIR',
+      './.data',
+      text(),
+      'Folder of everything that the embedded stack keeps. One stack per folder.',
+    ),
+    logLevel: setting(
+      'LOG_LEVEL',
+      'info',
+      z.enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error'),
+      'Least level that is logged (JSON lines on stderr).',
+    ),
+    shutdownGraceMs: setting(
+      'SHUTDOWN_GRACE_MS',
+      '10000',
+      whole(0, 600_000),
+      'Milliseconds that requests and slices get to end by themselves at shutdown.',
+    ),
+  },
+  temporal: {
+    address: setting(
+      'TEMPORAL_ADDRESS',
+      '',
+      address(),
+      '`host:port` of a Temporal cluster. Empty: `npm start` runs a dev server of its own; other commands use 127.0.0.1:7233.',
+    ),
+    namespace: setting(
+      'TEMPORAL_NAMESPACE',
+      'default',
+      text(),
+      'Temporal namespace. Registered where it is missing and we may.',
+    ),
+    cliPath: setting(
+      'TEMPORAL_CLI_PATH',
+      '',
+      text(),
+      'Path of the `temporal` binary for the embedded server. Empty: `temporal` on PATH, the cached one, a download, a build with Go; in this order.',
+    ),
+    apiKey: {
+      ...setting('TEMPORAL_API_KEY', '', text(), 'API key for the cluster (Temporal Cloud). Implies TLS.'),
+      secret: true as const,
+    },
+    tls: setting('TEMPORAL_TLS', 'off', flag(), '`on`: connect with TLS.'),
+    uiPort: setting(
+      'TEMPORAL_UI_PORT',
+      '8233',
+      whole(0, 65_535),
+      "Port of the embedded server's Web UI; where it is taken, another one, named in the log. 0 = no Web UI.",
+    ),
+    connectTimeoutMs: setting(
+      'TEMPORAL_CONNECT_TIMEOUT_MS',
+      '10000',
+      whole(100, 600_000),
+      'Milliseconds for one attempt to reach Temporal at start-up.',
+    ),
+    callTimeoutMs: setting(
+      'TEMPORAL_CALL_TIMEOUT_MS',
+      '1500',
+      whole(100, 60_000),
+      'Deadline of one call to Temporal on the path of a request.',
+    ),
+  },
+  blobs: {
+    url: setting(
+      'BLOB_URL',
+      '',
+      url('file:', 's3:'),
+      'Where blobs are kept: `file:///folder` or `s3://bucket/prefix`. Empty: `blobs` in the data folder.',
+    ),
+    s3AccessKeyId: {
+      ...setting('S3_ACCESS_KEY_ID', '', text(), "S3 access key. Empty: the SDK's default chain (profile, role, …)."),
+      secret: true as const,
+    },
+    s3SecretAccessKey: {
+      ...setting('S3_SECRET_ACCESS_KEY', '', text(), 'Secret of `S3_ACCESS_KEY_ID`; both or neither.'),
+      secret: true as const,
+    },
+  },
+  vendors: {
+    mockVendor: setting('MOCK_VENDOR', 'on', flag(), '`npm start` runs the mock vendor too.'),
+    mockVendorPort: setting('MOCK_VENDOR_PORT', '4010', whole(0, 65_535), 'Port of the mock vendor. 0 = any free one.'),
+    productsUrl: setting(
+      'PRODUCTS_VENDOR_URL',
+      '',
+      url('http:', 'https:'),
+      'Base URL of the vendor behind the target `products`. Empty: the mock vendor.',
+    ),
+    connections: setting(
+      'VENDOR_CONNECTIONS',
+      '256',
+      whole(1, 10_000),
+      'Connections to one vendor, per worker process.',
+    ),
+    callsPerSecond: setting(
+      'VENDOR_CALLS_PER_SECOND',
+      '',
+      rates(),
+      'Calls per second by vendor, per worker process: `products=50,other=2.5`. A vendor that is not named has no limit.',
+    ),
+    callTimeoutMs: setting(
+      'CALL_TIMEOUT_MS',
+      '30000',
+      whole(10, 3_600_000),
+      'Milliseconds after which a vendor call without an answer is given up (its effect is then in doubt).',
+    ),
+  },
+  ingest: {
+    bodyBytesMax: setting(
+      'BODY_BYTES_MAX',
+      '0',
+      whole(0, Number.MAX_SAFE_INTEGER),
+      'Decoded bytes of one request body; beyond them 413. 0 = no limit.',
+    ),
+    itemBytesMax: setting(
+      'ITEM_BYTES_MAX',
+      '1048576',
+      whole(64, 64 * 1024 * 1024),
+      'Bytes of one item; a larger one fails by itself.',
+    ),
+    bodyIdleTimeoutMs: setting(
+      'BODY_IDLE_TIMEOUT_MS',
+      '60000',
+      whole(100, 3_600_000),
+      'Milliseconds without a byte after which an upload is given up (408).',
+    ),
+    keylessReplayWindowMs: setting(
+      'KEYLESS_REPLAY_WINDOW',
+      '600000',
+      whole(0, 30 * DAY_MS),
+      'Milliseconds within which an identical body without `Idempotency-Key` is the same request on `/product/bulk`. 0 = never.',
+    ),
+    stagingLeaseHours: setting(
+      'STAGING_LEASE_HOURS',
+      '24',
+      decimal(0.001, 8_760),
+      'Hours after which the blobs of an upload that no longer goes on are swept.',
+    ),
+  },
+  operations: {
+    retentionDays: setting(
+      'RETENTION_DAYS',
+      '30',
+      whole(1, 3_650),
+      "Days that an operation and its results are kept after its end. Temporal's retention is raised to it.",
+    ),
+    reconcileIntervalMs: setting(
+      'RECONCILE_INTERVAL_MS',
+      '5000',
+      whole(100, 3_600_000),
+      'Milliseconds between two passes of the reconciler (outbox, lost workflows, stale uploads).',
+    ),
+    statusCacheMs: setting(
+      'STATUS_CACHE_MS',
+      '500',
+      whole(0, 60_000),
+      'Milliseconds that a live status is shared between readers.',
+    ),
+    statusDeadlineMs: setting(
+      'STATUS_DEADLINE_MS',
+      '1500',
+      whole(50, 60_000),
+      'Milliseconds for a live answer; then the last known status is shown with `"live": false`.',
+    ),
+  },
+  worker: {
+    slicesMax: setting(
+      'WORKER_SLICES_MAX',
+      '64',
+      whole(1, 2_000),
+      'Slices (activities) that one worker process runs at once.',
+    ),
+    workflowsCachedMax: setting(
+      'WORKER_WORKFLOWS_CACHED_MAX',
+      '500',
+      whole(0, 100_000),
+      'Workflows that one worker process keeps in memory.',
+    ),
+    heartbeatTimeoutMs: setting(
+      'HEARTBEAT_TIMEOUT_MS',
+      '4000',
+      whole(1_000, 600_000),
+      'Milliseconds without a heartbeat after which a slice counts as lost and goes on elsewhere.',
+    ),
+    boxMs: setting(
+      'BOX_MS',
+      '3000',
+      whole(100, 600_000),
+      "Milliseconds of a chunk's first slice: what progress, pause and fairness wait for at most.",
+    ),
+    boxMaxMs: setting(
+      'BOX_MAX_MS',
+      '30000',
+      whole(100, 3_600_000),
+      'Milliseconds that a slice grows to while nothing waits for its slot.',
+    ),
+    windowMax: setting(
+      'WINDOW_MAX',
+      '16',
+      whole(1, 256),
+      'Chunks of one operation that are worked on at once, at most.',
+    ),
+  },
+  retry: {
+    initialIntervalMs: setting(
+      'RETRY_INITIAL_INTERVAL_MS',
+      '500',
+      whole(1, 3_600_000),
+      "Milliseconds before an item's first retry.",
+    ),
+    backoffCoefficient: setting('RETRY_BACKOFF_COEFFICIENT', '2', decimal(1, 100), 'Factor between two intervals.'),
+    maximumIntervalMs: setting(
+      'RETRY_MAXIMUM_INTERVAL_MS',
+      '60000',
+      whole(1, 86_400_000),
+      'Longest interval between two attempts at an item, in milliseconds.',
+    ),
+    maximumAttempts: setting(
+      'RETRY_MAXIMUM_ATTEMPTS',
+      '5',
+      whole(1, 1_000),
+      'Attempts at one item that say something about it (429 and outages do not count).',
+    ),
+  },
+} as const;
+
+/** What each group is about, for the docs. */
+export const SETTING_GROUPS: Readonly<Record<keyof typeof SETTINGS, string>> = {
+  server: 'Server',
+  temporal: 'Temporal',
+  blobs: 'Blob store',
+  vendors: 'Vendors',
+  ingest: 'Uploads',
+  operations: 'Operations',
+  worker: 'Worker',
+  retry: 'Retry policy of an item',
+};

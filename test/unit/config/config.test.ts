@@ -1,0 +1,86 @@
+/** Settings are read strictly: a fault is never a default, and all faults are told at once. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { generatedFiles } from '../../../scripts/generate-docs.ts';
+import { ConfigError, readConfig } from '../../../src/config.ts';
+import { SETTINGS } from '../../../src/settings.ts';
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+}
+
+describe('configuration', () => {
+  it('starts with nothing set', () => {
+    const config = readConfig({});
+    expect(config.server).toMatchObject({ port: 3000, host: '127.0.0.1' });
+    expect(config.blobUrl).toMatch(/^file:\/\/\/.*\.data\/blobs$/);
+    expect(config.embeddedTemporal).toBe(true);
+    expect(config.vendorUrls['products']).toBe('http://127.0.0.1:4010');
+  });
+
+  it.each([
+    ['PORT', '80a'],
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', ' 80'],
+    ['PORT', '1e3'],
+    ['LOG_LEVEL', 'loud'],
+    ['TEMPORAL_TLS', 'yes please'],
+    ['TEMPORAL_ADDRESS', 'localhost'],
+    ['BLOB_URL', 'ftp://somewhere'],
+    ['BLOB_URL', './blobs'],
+    ['PRODUCTS_VENDOR_URL', 'localhost:4010'],
+    ['VENDOR_CALLS_PER_SECOND', 'products'],
+    ['VENDOR_CALLS_PER_SECOND', 'products=0'],
+    ['RETRY_BACKOFF_COEFFICIENT', '0.5'],
+    ['RETENTION_DAYS', '0'],
+  ])('refuses %s=%s and names both', (name, value) => {
+    const faults = faultsOf({ [name]: value });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(`${name}=${JSON.stringify(value)} must be`);
+  });
+
+  it('lists every fault at once', () => {
+    expect(faultsOf({ PORT: '80a', LOG_LEVEL: 'loud', BOX_MS: 'short' })).toHaveLength(3);
+  });
+
+  it('refuses settings that contradict each other', () => {
+    expect(faultsOf({ S3_ACCESS_KEY_ID: 'a' })).toEqual([
+      'S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be set both or neither',
+    ]);
+    expect(faultsOf({ BOX_MS: '5000', BOX_MAX_MS: '4000' })).toHaveLength(1);
+    expect(faultsOf({ RETRY_INITIAL_INTERVAL_MS: '500', RETRY_MAXIMUM_INTERVAL_MS: '100' })).toHaveLength(1);
+  });
+
+  it('takes an empty variable as not set', () => {
+    expect(readConfig({ PORT: '', HOST: '' }).server).toMatchObject({ port: 3000, host: '127.0.0.1' });
+  });
+
+  it('reads rates by vendor', () => {
+    const config = readConfig({ VENDOR_CALLS_PER_SECOND: 'products=50, other=2.5' });
+    expect(config.vendors.callsPerSecond).toEqual({ products: 50, other: 2.5 });
+  });
+
+  it('follows the mock vendor to its port, and a vendor of your own instead of it', () => {
+    expect(readConfig({ MOCK_VENDOR_PORT: '4999' }).vendorUrls['products']).toBe('http://127.0.0.1:4999');
+    const own = readConfig({ PRODUCTS_VENDOR_URL: 'https://vendor.example/api' });
+    expect(own.vendorUrls['products']).toBe('https://vendor.example/api');
+  });
+
+  it('gives every variable to one setting only', () => {
+    const names = Object.values(SETTINGS).flatMap((group) => Object.values(group).map((setting) => setting.env));
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('keeps the generated pages current (else: npm run docs)', () => {
+    for (const [path, content] of Object.entries(generatedFiles())) {
+      expect(readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')).toBe(content);
+    }
+  });
+});
