@@ -1,0 +1,37 @@
+/** What the room is given: stores, targets as it needs them. The one wiring place fills it in. */
+import type { Client } from '@temporalio/client';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { Chunk } from '../model/chunk.ts';
+import type { Log } from '../model/log.ts';
+import type { Plan } from '../model/plan.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { Records } from '../storage/records.ts';
+import type { Segments } from '../storage/segments.ts';
+import type { ItemLabel } from '../targets/target.ts';
+import type { SubmitPolicy } from './operations.ts';
+import type { OperationsSettings } from './settings.ts';
+
+export interface OperationsStorage {
+  readonly store: BlobStore;
+  readonly records: Records;
+  readonly segments: Segments;
+}
+
+/** The targets as submit and results need them. */
+export interface TargetRegistry {
+  targetNames(): readonly string[];
+  findTarget(name: string): { readonly name: string } | null | undefined;
+  /** Throws `invalid_policy`. */
+  resolvePlan(target: { readonly name: string }, policy: SubmitPolicy): Plan;
+  /** What a result line says of an item that no slice has seen, by its position in the chunk. Never throws. */
+  labelsOf(targetName: string, chunk: Chunk): (position: number) => ItemLabel;
+}
+
+export interface OperationsDeps {
+  readonly storage: OperationsStorage;
+  readonly ingest: Ingest;
+  readonly client: Client;
+  readonly targets: TargetRegistry;
+  readonly settings: OperationsSettings;
+  readonly log: Log;
+}

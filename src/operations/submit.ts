@@ -1,0 +1,215 @@
+/** From a request to an accepted operation: chunks, then the record whose exclusive create decides, then the start. */
+import type { Ingest, Ingested } from '../ingest/ingest.ts';
+import { isTrancheError, TrancheError } from '../model/errors.ts';
+import type { OperationRecord } from '../model/operation.ts';
+import type { Plan } from '../model/plan.ts';
+import { readSubmitFields } from '../model/submit-fields.ts';
+import { unavailable, within } from './deadline.ts';
+import type { OperationsStorage, TargetRegistry } from './deps.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { claimKeyless } from './keyless.ts';
+import { newUid, operationIdOf } from './operation-id.ts';
+import type { OperationView, SubmitPolicy, SubmitRequest } from './operations.ts';
+import type { OperationsSettings } from './settings.ts';
+import { createStaging, type Staging } from './staging.ts';
+import type { Starter } from './starter.ts';
+import type { Status } from './status.ts';
+import { knownRecord, queuedProgress, toView } from './view.ts';
+
+const DAY_MS = 86_400_000;
+/** The middle of Temporal's five. */
+const PRIORITY_DEFAULT = 3;
+
+export interface SubmitDeps {
+  readonly storage: OperationsStorage;
+  readonly ingest: Ingest;
+  readonly targets: TargetRegistry;
+  readonly starter: Starter;
+  readonly status: Status;
+  readonly settings: OperationsSettings;
+}
+
+export interface Submitted {
+  readonly operation: OperationView;
+  readonly replayed: boolean;
+}
+
+export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Promise<Submitted> {
+  const { storage, settings } = deps;
+  return async (request) => {
+    checkBeforeReading(deps.targets, request);
+    const { stagingLeaseMs: leaseMs, storeDeadlineMs } = settings;
+    const staging = createStaging({ ...storage, leaseMs, storeDeadlineMs }, request.account, newUid());
+    let acceptance: Acceptance;
+    try {
+      const ingested = await receive(deps, request, staging);
+      const record = await draft(deps, request, { ingested, staging });
+      await keep('the open marker', staging.assign(record.id));
+      acceptance = await accept(deps, record);
+      if (acceptance.standing !== null) judge(acceptance.standing, record);
+    } catch (error) {
+      if (isFateKnown(error)) await staging.discard();
+      else staging.close();
+      throw error;
+    }
+    if (acceptance.standing === null) return { operation: await begin(deps, acceptance.record), replayed: false };
+    await staging.discard();
+    return { operation: await replay(deps, acceptance.standing), replayed: true };
+  };
+}
+
+/** What is wrong whatever the body says is said before a byte of it is read. */
+function checkBeforeReading(targets: TargetRegistry, request: SubmitRequest): void {
+  if (request.target !== null) choose(targets, request.target, request.policy);
+  else if (!/^\s*multipart\/form-data\b/i.test(request.contentType ?? '')) throw unknownTarget(targets, null);
+}
+
+async function receive({ ingest, settings }: SubmitDeps, request: SubmitRequest, staging: Staging): Promise<Ingested> {
+  const { body, contentType, contentEncoding, signal } = request;
+  const { bytesMax, idleTimeoutMs, itemBytesMax } = settings;
+  try {
+    return await ingest(
+      { body, contentType, contentEncoding, bytesMax, idleTimeoutMs, itemBytesMax, signal },
+      staging.sink,
+    );
+  } catch (error) {
+    throw staging.storeFault() ?? error;
+  }
+}
+
+interface Received {
+  readonly ingested: Ingested;
+  readonly staging: Staging;
+}
+
+async function draft(deps: SubmitDeps, request: SubmitRequest, received: Received): Promise<OperationRecord> {
+  const { ingested, staging } = received;
+  const fields = readSubmitFields(ingested.fields);
+  const policy = { ...request.policy, ...fields.policy };
+  const metadata = fields.metadata ?? request.metadata;
+  const { target, plan } = choose(deps.targets, request.target ?? fields.target, policy);
+  const { input, total, chunkItems } = ingested;
+  const fingerprint = fingerprintOf({ target, input, policy, metadata });
+  const now = Date.now();
+  return {
+    version: 1,
+    id: await chooseId(deps, request, { fingerprint, uid: staging.uid }),
+    account: request.account,
+    uid: staging.uid,
+    key: request.key,
+    fingerprint,
+    surface: request.surface,
+    target,
+    plan,
+    chunkItems,
+    total,
+    input,
+    metadata,
+    priority: policy.priority ?? PRIORITY_DEFAULT,
+    createdAt: new Date(now).toISOString(),
+    scheduledAt: null,
+    expiresAt: new Date(now + deps.settings.retentionDays * DAY_MS).toISOString(),
+    submittedBy: request.submittedBy,
+    traceId: request.traceId,
+    inlineChunk: staging.inlineChunk(),
+  };
+}
+
+function choose(targets: TargetRegistry, name: string | null, policy: SubmitPolicy): { target: string; plan: Plan } {
+  const target = name === null ? null : targets.findTarget(name);
+  if (target === null || target === undefined) throw unknownTarget(targets, name);
+  return { target: target.name, plan: targets.resolvePlan(target, policy) };
+}
+
+function unknownTarget(targets: TargetRegistry, name: string | null): TrancheError {
+  const names = targets.targetNames();
+  const fault = name === null ? 'name a target' : 'there is no such target';
+  return new TrancheError('unknown_target', `${fault}; take one of: ${names.join(', ')}`, { allowed: names });
+}
+
+async function chooseId(
+  { storage, settings }: SubmitDeps,
+  request: SubmitRequest,
+  fresh: { readonly fingerprint: string; readonly uid: string },
+): Promise<string> {
+  if (request.key !== null) return operationIdOf(request.key);
+  if (request.keylessReplayWindowMs === 0) return fresh.uid;
+  const { account, keylessReplayWindowMs: windowMs } = request;
+  const claim = { account, fingerprint: fresh.fingerprint, windowMs, freshId: fresh.uid };
+  const claiming = claimKeyless(storage.store, storage.records, claim);
+  return await keep('the claim', within(settings.storeDeadlineMs, 'the claim', claiming));
+}
+
+interface Acceptance {
+  readonly record: OperationRecord;
+  /** The record that was there before; null where ours is the one. */
+  readonly standing: OperationRecord | null;
+}
+
+/** Marks the one failure after which nobody knows whether the record stands: its chunks must not be deleted. */
+const FATE_UNKNOWN = 'record_fate_unknown';
+
+function isFateKnown(error: unknown): boolean {
+  return !(isTrancheError(error) && error.cause instanceof Error && error.cause.name === FATE_UNKNOWN);
+}
+
+async function accept({ storage, settings }: SubmitDeps, record: OperationRecord): Promise<Acceptance> {
+  const { records } = storage;
+  let fault: unknown = null;
+  try {
+    const created = await within(settings.storeDeadlineMs, 'the record', records.createRecord(record));
+    if (created) return { record, standing: null };
+  } catch (error) {
+    fault = error;
+  }
+  const reading = records.readRecord(record.account, record.id);
+  const standing = await within(settings.storeDeadlineMs, 'the record', reading).catch((error: unknown) => {
+    fault ??= error;
+    return null;
+  });
+  if (standing === null) {
+    const cause = Object.assign(new Error('the record may stand', { cause: fault }), { name: FATE_UNKNOWN });
+    throw unavailable('the operation cannot be kept now; send it again', cause);
+  }
+  // A driver that repeats a lost create finds its own blob standing there.
+  return standing.uid === record.uid ? { record, standing: null } : { record, standing };
+}
+
+/** The key decides too: a client's own key may look like the name made from another's. */
+function judge(standing: OperationRecord, sent: OperationRecord): void {
+  if (standing.fingerprint === sent.fingerprint && standing.key === sent.key) return;
+  throw new TrancheError(
+    'idempotency_key_reused',
+    'this idempotency key belongs to a request with another target, payload or policy; take a new key',
+  );
+}
+
+/** The server has taken the start, or the open marker is the outbox: either way the operation will run. */
+async function begin({ starter, status }: SubmitDeps, record: OperationRecord): Promise<OperationView> {
+  status.remember(record);
+  const started = await starter.start({ record, mode: 'start', again: false });
+  const known = knownRecord(record);
+  return toView(known, queuedProgress(known), started);
+}
+
+async function replay({ starter, status, storage }: SubmitDeps, standing: OperationRecord): Promise<OperationView> {
+  const { account, id } = standing;
+  status.remember(standing);
+  const last = await status.stored(account, id);
+  if (last.state === 'ended') return last;
+  if (!starter.hasStarted(standing)) {
+    const checkpoint = await storage.records.readCheckpoint(account, id).catch(() => null);
+    const mode = checkpoint === null ? 'start' : 'resume';
+    if (!(await starter.start({ record: standing, mode, again: false }))) return last;
+  }
+  return await status.get(account, id);
+}
+
+async function keep<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isTrancheError(error)) throw error;
+    throw unavailable(`the operation cannot be kept now (${what}); send it again`, error);
+  }
+}
