@@ -8,6 +8,9 @@ export const ITEM_DEPTH_MAX = 64;
 export const CSV_COLUMNS_MAX = 1_000;
 /** A member name beside the items; longer ones cannot be `items` or `operations`. */
 export const MEMBER_NAME_BYTES_MAX = 1_024;
+/** Form fields of a multipart body beside its file, and the bytes of one: they are kept in memory. */
+export const MULTIPART_FIELDS_MAX = 64;
+export const MULTIPART_FIELD_BYTES_MAX = 64 * 1024;
 
 /** Chunks grow along the request: the first are small so that a small request fans out, the later ones amortise. */
 export const CHUNK_ITEMS_FIRST = 2_500;

@@ -2,15 +2,7 @@
 import type { Plan } from './plan.ts';
 
 /** Where an operation is in its life (DESIGN §4). Says nothing about how the items went. */
-export const OPERATION_STATES = [
-  'scheduled',
-  'queued',
-  'running',
-  'pausing',
-  'paused',
-  'cancelling',
-  'ended',
-] as const;
+export const OPERATION_STATES = ['scheduled', 'queued', 'running', 'pausing', 'paused', 'cancelling', 'ended'] as const;
 export type OperationState = (typeof OPERATION_STATES)[number];
 
 /** How the items of an ended operation went; null until it has ended. */

@@ -1,5 +1,5 @@
 /** What crosses between processes and workflows: names, inputs and answers. Versioned; never item data (DESIGN §2.3). */
-import type { OperationOutcome, Progress, Tally, Throttle } from './operation.ts';
+import type { Progress, Tally, Throttle } from './operation.ts';
 import type { Plan } from './plan.ts';
 
 export const TASK_QUEUE = 'tranche';
@@ -60,14 +60,11 @@ export interface OperationCarry {
   /** Begun and not finished: they go on first. */
   readonly open: readonly ChunkState[];
   readonly paused: boolean;
-  readonly meanLatencyMs: number | null;
 }
 
 /** Where a chunk stands between two slices. */
 export interface ChunkState {
   readonly ordinal: number;
-  /** Next segment of its log. */
-  readonly seq: number;
   readonly tally: Tally;
   readonly boxMs: number;
   /** The last slice found the vendor down: the next one begins with one call. */
@@ -85,21 +82,20 @@ export interface ChunkInput {
   readonly run: number;
   readonly items: number;
   readonly inline: boolean;
-  readonly window: number;
+  /** This chunk's share of the operation's calls per second; null = no cap. */
+  readonly callsPerSecond: number | null;
   readonly state: ChunkState;
 }
 
 export interface ChunkAnswer {
   readonly state: ChunkState;
   readonly done: boolean;
-  readonly meanLatencyMs: number | null;
 }
 
 export interface ChunkProgress {
   readonly ordinal: number;
   readonly tally: Tally;
   readonly throttle: Throttle | null;
-  readonly meanLatencyMs: number | null;
 }
 
 export interface SliceInput {
@@ -109,9 +105,10 @@ export interface SliceInput {
   readonly run: number;
   readonly ordinal: number;
   readonly inline: boolean;
-  readonly seq: number;
   readonly boxMs: number;
   readonly probe: boolean;
+  /** An earlier slice of this chunk did not return. */
+  readonly lost: boolean;
   /** This slice's share of the operation's calls per second; null = no cap. */
   readonly callsPerSecond: number | null;
 }
@@ -119,41 +116,59 @@ export interface SliceInput {
 export interface SliceAnswer {
   /** Of the whole chunk so far, this slice included. */
   readonly tally: Tally;
-  readonly nextSeq: number;
   readonly done: boolean;
   /** Epoch ms before which no undecided item may be tried; null = at once. */
   readonly waitUntil: number | null;
   readonly vendorDown: boolean;
   /** Other slices waited for this one's slot: do not grow the box. */
   readonly contended: boolean;
-  readonly meanLatencyMs: number | null;
 }
 
-/** Ends the chunks begun and not finished after a cancel, and writes the summary. */
+/** Rewrites the last known standing, for readers who find no worker. */
+export interface CheckpointInput {
+  readonly version: 1;
+  readonly ref: OperationRef;
+  readonly progress: Progress;
+}
+
+/** Writes the summary: the operation has ended, and this is what it came to. */
 export interface FinalizeInput {
   readonly version: 1;
   readonly ref: OperationRef;
-  readonly plan: Plan;
-  readonly run: number;
-  readonly total: number;
-  readonly chunkItems: readonly number[];
-  readonly progress: Progress;
-  readonly outcome: OperationOutcome;
+  readonly summary: Progress;
 }
 
+/** Decides what is left of a chunk that nobody works on any more: `cancelled`, or `unknown` where a call may have gone out. */
 export interface SettleInput {
   readonly version: 1;
   readonly ref: OperationRef;
   readonly plan: Plan;
   readonly run: number;
   readonly ordinal: number;
-  readonly items: number;
+  readonly inline: boolean;
+  /** A slice of this chunk did not return: what it may have reached is in doubt. */
+  readonly lost: boolean;
+}
+
+export interface SettleAnswer {
+  readonly tally: Tally;
+}
+
+/** What the log says of an operation whose workflow was lost. */
+export interface SurveyInput {
+  readonly version: 1;
+  readonly ref: OperationRef;
+  readonly run: number;
+  readonly chunkItems: readonly number[];
+  readonly windowMax: number;
+  readonly boxMs: number;
 }
 
 export interface SurveyAnswer {
   readonly revision: number;
   readonly startedAt: string | null;
   readonly nextChunk: number;
+  /** Of the chunks below `nextChunk` that are not in `open`. */
   readonly tally: Tally;
   readonly open: readonly ChunkState[];
 }

@@ -22,6 +22,8 @@ export interface BlobStore {
   openLog(key: string): BlobLog;
   /** The entries of a log in order, a torn last one dropped; empty where there is none. */
   readLog(key: string): Promise<Buffer[]>;
+  /** Idempotent. */
+  deleteLog(key: string): Promise<void>;
   /** Keys of the logs under `prefix` (ends in `/`). */
   listLogs(prefix: string): Promise<string[]>;
   /** At start-up: throws where the store cannot be reached, or does not refuse a second exclusive create. */

@@ -1,0 +1,17 @@
+/** The small writes of an operation workflow: the checkpoint while it runs, the summary at its end. */
+import type { CheckpointInput, FinalizeInput } from '../model/workflow-contract.ts';
+import type { ActivityDeps } from './index.ts';
+
+export function createFinalize(deps: Pick<ActivityDeps, 'records'>) {
+  return {
+    async checkpoint({ ref, progress }: CheckpointInput): Promise<void> {
+      await deps.records.putCheckpoint(ref.account, ref.id, progress);
+    },
+
+    /** The summary stands before the marker goes: whoever finds the marker finds work or an end. */
+    async finalize({ ref, summary }: FinalizeInput): Promise<void> {
+      await deps.records.createSummary(ref.account, ref.id, summary);
+      await deps.records.deleteOpen(ref.uid);
+    },
+  };
+}

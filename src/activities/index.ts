@@ -1,0 +1,41 @@
+/** Activities as closures over what they need; workflows import only the type. */
+import type { WorkflowService } from '@temporalio/client';
+import type { Log } from '../model/log.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { Records } from '../storage/records.ts';
+import type { Segments } from '../storage/segments.ts';
+import type { Target } from '../targets/target.ts';
+import type { Vendor } from '../vendors/vendor-standing.ts';
+import { createFinalize } from './finalize.ts';
+import { createSettle } from './settle.ts';
+import { createSlice } from './slice.ts';
+import { createSurvey } from './survey.ts';
+
+export interface ActivityDeps {
+  readonly store: BlobStore;
+  readonly records: Records;
+  readonly segments: Segments;
+  readonly findTarget: (name: string) => Target | undefined;
+  readonly findVendor: (name: string) => Vendor | undefined;
+  readonly heartbeats: {
+    readonly service: Pick<WorkflowService, 'recordActivityTaskHeartbeat'>;
+    readonly namespace: string;
+    readonly identity: string;
+  };
+  /** Slices that this process may run at once. */
+  readonly slicesMax: number;
+  /** Aborted when the worker is asked to stop: slices come home and commit. */
+  readonly stopping: AbortSignal;
+  readonly log: Log;
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+
+export function createActivities(deps: ActivityDeps) {
+  return {
+    slice: createSlice(deps),
+    settle: createSettle(deps),
+    survey: createSurvey(deps),
+    ...createFinalize(deps),
+  };
+}

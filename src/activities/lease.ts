@@ -1,0 +1,84 @@
+/** The right of a slice to act: renewed by every heartbeat that the server acknowledges, gone soon after the last one. */
+import { status } from '@grpc/grpc-js';
+import type { ActivityDeps } from './index.ts';
+
+/** The lease ends this long before the server would replace the slice: clocks of two hosts may differ. */
+const MARGIN_MS = 700;
+const BEATS_PER_TIMEOUT = 4;
+
+export interface Lease {
+  /** By the monotonic and the wall clock: a frozen process has lost it when it thaws, a suspended machine too. */
+  held(): boolean;
+  /** One heartbeat now. Resolves to `held()`. */
+  renew(): Promise<boolean>;
+  stop(): void;
+}
+
+export interface LeaseRequest {
+  readonly taskToken: Uint8Array;
+  readonly heartbeatTimeoutMs: number;
+  /** When the server handed out this attempt, at the earliest; epoch ms. */
+  readonly grantedAtMs: number;
+  readonly heartbeats: ActivityDeps['heartbeats'];
+  /** The SDK's own heartbeat: without it the SDK would time the activity out by itself. */
+  readonly beatSdk: () => void;
+  /** The workflow wants the slice home. */
+  readonly onCalledHome: () => void;
+  /** The server has given the slice to somebody else, or has forgotten it. Final. */
+  readonly onLost: () => void;
+  readonly onRenewed: () => void;
+}
+
+export function startLease(request: LeaseRequest): Lease {
+  const { heartbeatTimeoutMs, heartbeats } = request;
+  const validMs = heartbeatTimeoutMs - MARGIN_MS;
+  let sent = { wall: request.grantedAtMs, mono: performance.now() - Math.max(0, Date.now() - request.grantedAtMs) };
+  let lost = false;
+  let stopped = false;
+  let beating: Promise<void> | null = null;
+
+  const held = () => !lost && performance.now() - sent.mono < validMs && Math.abs(Date.now() - sent.wall) < validMs;
+
+  async function beat(): Promise<void> {
+    const sending = { wall: Date.now(), mono: performance.now() };
+    try {
+      request.beatSdk();
+      const answer = await heartbeats.service.recordActivityTaskHeartbeat({
+        namespace: heartbeats.namespace,
+        identity: heartbeats.identity,
+        taskToken: request.taskToken,
+      });
+      if (stopped) return;
+      sent = sending;
+      if (answer.cancelRequested === true) request.onCalledHome();
+      request.onRenewed();
+    } catch (error) {
+      if (stopped || !isRefusal(error)) return;
+      lost = true;
+      request.onLost();
+    }
+  }
+
+  const renew = async () => {
+    beating ??= beat().finally(() => {
+      beating = null;
+    });
+    await beating;
+    return held();
+  };
+  const timer = setInterval(() => void renew(), heartbeatTimeoutMs / BEATS_PER_TIMEOUT);
+  return {
+    held,
+    renew,
+    stop() {
+      stopped = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+/** Anything else (server away, overloaded) may pass: the lease runs out by itself if it does not. */
+function isRefusal(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === status.NOT_FOUND || code === status.INVALID_ARGUMENT || code === status.FAILED_PRECONDITION;
+}

@@ -1,0 +1,120 @@
+/** The standing of every item of a chunk while one slice works on it, and the rows that the slice will commit. */
+import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
+import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import type { Plan } from '../model/plan.ts';
+import { renderResultLine } from '../model/result-line.ts';
+import { type ChunkLog, outcomeOfLine, type SegmentRows } from '../storage/segments.ts';
+import type { ItemLabel } from '../targets/target.ts';
+import type { ItemReader } from './item-reader.ts';
+import type { Leavings } from './journal.ts';
+
+/** Decided: what the result line says beside index, line and label. */
+export interface Decision {
+  readonly outcome: ItemOutcome;
+  readonly attempts: number;
+  readonly error?: ItemError;
+  readonly result?: unknown;
+  readonly reason?: string;
+}
+
+export type Rows = ReturnType<typeof createRows>;
+
+export interface RowsRequest {
+  readonly items: number;
+  readonly firstIndex: number;
+  readonly log: ChunkLog;
+  readonly leavings: Leavings;
+  readonly reader: ItemReader;
+  readonly plan: Plan;
+}
+
+export function createRows({ items, firstIndex, log, leavings, reader, plan }: RowsRequest) {
+  const lines: (string | Buffer | undefined)[] = new Array(items);
+  const mine: number[] = [];
+  const deferred = new Map(log.deferred);
+  const deferredNow = new Set<number>();
+  const counts = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
+
+  function keep(position: number, outcome: ItemOutcome, line: string | Buffer): void {
+    lines[position] = line;
+    mine.push(position);
+    counts[outcome]++;
+    if (deferred.size > 0) deferred.delete(position);
+  }
+
+  /** Returns the line, for the journal. */
+  function decide(position: number, label: ItemLabel, decision: Decision): string {
+    const line = renderResultLine({ index: firstIndex + position, line: reader.line(position), label, ...decision });
+    keep(position, decision.outcome, line);
+    return line;
+  }
+
+  function defer(position: number, row: Omit<Deferred, 'index'>): void {
+    deferred.set(position, { index: firstIndex + position, ...row });
+    deferredNow.add(position);
+  }
+
+  for (const [position, line] of log.lines) lines[position] = line;
+  for (const [position, line] of leavings.lines) {
+    if (lines[position] === undefined) keep(position, outcomeOfLine(line), line);
+  }
+  // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
+  for (let position = 0; leavings.reach > 0 && position < items; position++) {
+    const begun = position < leavings.reach || deferred.has(position);
+    if (!begun || lines[position] !== undefined) continue;
+    if (plan.onDoubt === 'unknown') decide(position, reader.label(position), LOST);
+    else defer(position, { notBefore: 0, attempts: 0, ...deferred.get(position), doubt: true });
+  }
+
+  const tally = () => addTallies(log.tally, counts);
+  return {
+    decide,
+    defer,
+    tally,
+    undecided: () => items - decidedItems(tally()),
+    changed: () => mine.length > 0 || deferredNow.size > 0,
+    standing: (position: number): Omit<Deferred, 'index'> => deferred.get(position) ?? NEVER_TRIED,
+    /** Positions to work on, ascending. */
+    open(): number[] {
+      const open: number[] = [];
+      for (let position = 0; position < items; position++) if (lines[position] === undefined) open.push(position);
+      return open;
+    },
+    /** This slice's rows, or, `whole`, all rows of the chunk so far. */
+    segment(whole: boolean): SegmentRows {
+      const positions = whole ? everyPosition(items) : mine.sort((a, b) => a - b);
+      let text = '';
+      let outcomes = 0;
+      for (const position of positions) {
+        const line = lines[position];
+        if (line === undefined) continue;
+        text += typeof line === 'string' ? line : line.toString('utf8');
+        text += '\n';
+        outcomes++;
+      }
+      const waiting = [...deferred].filter(([position]) => whole || deferredNow.has(position));
+      return {
+        outcomeLines: Buffer.from(text, 'utf8'),
+        outcomes,
+        tally: whole ? tally() : counts,
+        deferred: waiting.map(([, row]) => row),
+      };
+    },
+  };
+}
+
+const NEVER_TRIED = { notBefore: 0, attempts: 0, doubt: false } as const;
+
+const LOST: Decision = {
+  outcome: 'unknown',
+  attempts: 1,
+  error: {
+    code: 'worker_lost',
+    message: 'the worker was lost while this item may have been in flight; whether it took effect is not known',
+    retryable: true,
+  },
+};
+
+function everyPosition(items: number): number[] {
+  return Array.from({ length: items }, (_, position) => position);
+}

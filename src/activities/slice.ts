@@ -1,0 +1,112 @@
+/** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
+import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { decodeChunk } from '../model/chunk.ts';
+import type { SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
+import { journalKey } from '../storage/keys.ts';
+import type { ChunkLogRef } from '../storage/segments.ts';
+import { applyItems } from './apply-items.ts';
+import { chunkBlob } from './chunk-blob.ts';
+import { type Control, createControl } from './control.ts';
+import type { ActivityDeps } from './index.ts';
+import { createItemReader } from './item-reader.ts';
+import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
+import { type Lease, startLease } from './lease.ts';
+import { createRows, type Rows } from './rows.ts';
+
+export function createSlice(deps: ActivityDeps) {
+  let running = 0;
+  return async function slice(input: SliceInput): Promise<SliceAnswer> {
+    running++;
+    const control = createControl();
+    const lease = leaseOf(deps, input, control);
+    const goHome = AbortSignal.any([deps.stopping, cancellationSignal()]);
+    goHome.addEventListener('abort', control.callHome);
+    if (goHome.aborted) control.callHome();
+    try {
+      const answer = await runSlice(deps, input, control, lease);
+      return { ...answer, contended: running >= deps.slicesMax };
+    } finally {
+      goHome.removeEventListener('abort', control.callHome);
+      lease.stop();
+      control.end();
+      running--;
+    }
+  };
+}
+
+type Answer = Omit<SliceAnswer, 'contended'>;
+
+async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control, lease: Lease): Promise<Answer> {
+  const { ref, plan, run, ordinal } = input;
+  const target = deps.findTarget(plan.target);
+  if (target === undefined) throw ApplicationFailure.nonRetryable(`no target ${plan.target}`, 'unknown_target');
+  const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
+  const startedAtMs = performance.now();
+
+  const chunk = decodeChunk(await chunkBlob(deps, input));
+  const { firstIndex, items } = chunk.header;
+  const log = await deps.segments.readLog(at, firstIndex);
+  const leavings = await readLeavings(deps.store, deps.segments, {
+    ...at,
+    seq: log.nextSeq,
+    firstIndex,
+    reachUnwritten: input.lost || activityInfo().attempt > 1 ? reachUnjournalled(plan) : 0,
+  });
+  const reader = createItemReader(chunk, target, ref.uid);
+  const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
+
+  const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
+  const reach = reachUnjournalled(plan);
+  const journal = openJournal({ store: deps.store, key, startedAtMs, reach, onReach: control.wake });
+  try {
+    const vendor = plan.vendor === null ? null : (deps.findVendor(plan.vendor) ?? null);
+    const ended = await applyItems({ input, target, rows, reader, journal, lease, control, vendor, log: deps.log });
+    await journal.close();
+    const committed = await commit(deps, at, log.nextSeq, rows, lease);
+    await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
+    return { ...committed, ...ended };
+  } finally {
+    await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
+  }
+}
+
+/** Exclusive create decides between two slices of one chunk; who comes second adopts what stands there. */
+async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Rows, lease: Lease) {
+  const done = rows.undecided() === 0;
+  if (!rows.changed()) return { tally: rows.tally(), done };
+  if (!lease.held() && !(await lease.renew())) {
+    throw ApplicationFailure.retryable('the slice lost its lease and commits nothing', 'lease_lost');
+  }
+  const segment = rows.segment(deps.segments.isCumulative(seq));
+  if (!(await deps.segments.commit(at, seq, segment))) {
+    throw ApplicationFailure.retryable('another slice committed this segment first', 'segment_taken');
+  }
+  if (done && seq > 0) await deps.segments.compact(at, rows.segment(true));
+  return { tally: rows.tally(), done };
+}
+
+/** Journals whose rows are committed are of no more use; what cannot be deleted goes with the operation. */
+async function tidy(deps: ActivityDeps, journals: readonly string[]): Promise<void> {
+  for (const key of journals) {
+    await deps.store.deleteLog(key).catch((cause) => deps.log('debug', 'a journal stays', { cause, key }));
+  }
+}
+
+function leaseOf(deps: ActivityDeps, input: SliceInput, control: Control): Lease {
+  const info = activityInfo();
+  return startLease({
+    taskToken: info.taskToken,
+    heartbeatTimeoutMs: input.plan.heartbeatTimeoutMs,
+    grantedAtMs: info.currentAttemptScheduledTimestampMs,
+    heartbeats: deps.heartbeats,
+    beatSdk: heartbeat,
+    onCalledHome: control.callHome,
+    onLost: control.lose,
+    onRenewed: control.wake,
+  });
+}
+
+function attemptName(): string {
+  const { activityId, attempt, workflowExecution } = activityInfo();
+  return `${workflowExecution?.runId ?? 'none'}-${activityId}-${attempt}`;
+}

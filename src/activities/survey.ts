@@ -1,0 +1,43 @@
+/** Reads what the log says of an operation whose workflow was lost, so that its next workflow goes on from there. */
+import { heartbeat } from '@temporalio/activity';
+import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import type { ChunkState, SurveyAnswer, SurveyInput } from '../model/workflow-contract.ts';
+import type { ActivityDeps } from './index.ts';
+
+/** Chunks read at once. */
+const READ_AHEAD = 16;
+
+export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
+  return async function survey(input: SurveyInput): Promise<SurveyAnswer> {
+    const { ref, run, chunkItems } = input;
+    const last = await deps.records.readCheckpoint(ref.account, ref.id);
+    let finished = EMPTY_TALLY;
+    const open: ChunkState[] = [];
+    let nextChunk = 0;
+    for (let first = 0; first < chunkItems.length; first += READ_AHEAD) {
+      const ordinals = Array.from({ length: Math.min(READ_AHEAD, chunkItems.length - first) }, (_, i) => first + i);
+      const tallies = await Promise.all(ordinals.map((ordinal) => tallyOf(deps, { uid: ref.uid, run, ordinal })));
+      for (const [i, { tally, begun }] of tallies.entries()) {
+        const ordinal = first + i;
+        if (begun) nextChunk = ordinal + 1;
+        if (decidedItems(tally) >= (chunkItems[ordinal] ?? 0)) finished = addTallies(finished, tally);
+        else open.push({ ordinal, tally, boxMs: input.boxMs, probe: false, outages: 0, lost: true });
+      }
+      heartbeat();
+    }
+    // Chunks are begun in order: beyond the last one with a trace, a window's worth may have been begun without one.
+    const begunAtMost = Math.min(chunkItems.length, nextChunk + input.windowMax);
+    return {
+      revision: (last?.revision ?? 0) + 1_000,
+      startedAt: last?.startedAt ?? null,
+      nextChunk: begunAtMost,
+      tally: finished,
+      open: open.filter(({ ordinal }) => ordinal < begunAtMost),
+    };
+  };
+}
+
+async function tallyOf(deps: Pick<ActivityDeps, 'segments'>, at: { uid: string; run: number; ordinal: number }) {
+  const [tally, journals]: [Tally, string[]] = await Promise.all([deps.segments.tallyOf(at), deps.segments.journals(at)]);
+  return { tally, begun: decidedItems(tally) > 0 || journals.length > 0 };
+}

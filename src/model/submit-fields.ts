@@ -1,0 +1,102 @@
+/** What a client may say beside the items, as text fields: a query string, or the form fields of a multipart body. */
+import { TrancheError } from './errors.ts';
+import { METADATA_BYTES_MAX } from './limits.ts';
+
+/** Every field that a submission takes; `target` is read by whoever knows the targets. */
+export const SUBMIT_FIELDS = [
+  'target',
+  'scheduledAt',
+  'priority',
+  'concurrency',
+  'callsPerSecond',
+  'maximumAttempts',
+  'metadata',
+] as const;
+
+/** Inclusive. Priority is Temporal's: 1 goes first, 5 last. */
+const INTEGER_BOUNDS = {
+  priority: { from: 1, to: 5 },
+  concurrency: { from: 1, to: 1_000 },
+  callsPerSecond: { from: 1, to: 100_000 },
+  maximumAttempts: { from: 1, to: 100 },
+} as const;
+type IntegerField = keyof typeof INTEGER_BOUNDS;
+
+export interface SubmitFields {
+  readonly target: string | null;
+  /** Absent members leave the choice to the target. */
+  readonly policy: { readonly [name in IntegerField]?: number };
+  /** null: not given, which differs from `{}` where a query and a form are merged. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+}
+
+/**
+ * Reads the fields; names other than SUBMIT_FIELDS are the caller's to refuse or to ignore.
+ * Throws `invalid_policy` that names the field.
+ */
+export function readSubmitFields(fields: Readonly<Record<string, string>>): SubmitFields {
+  refuseSchedule(fields['scheduledAt']);
+  const policy: Partial<Record<IntegerField, number>> = {};
+  for (const name of Object.keys(INTEGER_BOUNDS) as IntegerField[]) {
+    const text = fields[name];
+    if (text !== undefined) policy[name] = readInteger(name, text);
+  }
+  const metadata = fields['metadata'];
+  return {
+    target: fields['target'] ?? null,
+    policy,
+    metadata: metadata === undefined ? null : readMetadata(metadata),
+  };
+}
+
+function readInteger(name: IntegerField, text: string): number {
+  const { from, to } = INTEGER_BOUNDS[name];
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= from && value <= to) return value;
+  throw invalid(name, `${name} must be an integer from ${from} to ${to}`);
+}
+
+function readMetadata(text: string): Readonly<Record<string, unknown>> {
+  if (Buffer.byteLength(text) > METADATA_BYTES_MAX) {
+    throw invalid('metadata', `metadata must not be larger than ${METADATA_BYTES_MAX} bytes`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw invalid('metadata', 'metadata must be a JSON object', cause);
+  }
+  if (!isRecord(value)) throw invalid('metadata', 'metadata must be a JSON object');
+  return value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+
+/** True for a date and time with seconds and offset that exists; `2026-02-30T…` does not. */
+export function isTimestamp(text: string): boolean {
+  if (!RFC_3339.test(text)) return false;
+  const [year, month, day] = text.slice(0, 10).split('-').map(Number);
+  if (year === undefined || month === undefined || day === undefined) return false;
+  // Date.parse rolls the 30th of February over to March; the day must survive the round trip.
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCDate() === day && date.getUTCMonth() === month - 1 && !Number.isNaN(Date.parse(text));
+}
+
+/** A time that is given is checked, then refused: to run at once what was meant for later would be worse. */
+function refuseSchedule(text: string | undefined): void {
+  if (text === undefined) return;
+  if (!isTimestamp(text)) {
+    throw invalid('scheduledAt', 'scheduledAt must be an RFC 3339 date and time with an offset');
+  }
+  if (Date.parse(text) <= Date.now()) throw invalid('scheduledAt', 'scheduledAt is in the past');
+  throw invalid('scheduledAt', 'scheduledAt is not available yet: submit when the operation is to run');
+}
+
+function invalid(parameter: string, detail: string, cause?: unknown): TrancheError {
+  const facts = { errors: [{ code: 'invalid_policy', detail, parameter }] };
+  return new TrancheError('invalid_policy', detail, facts, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,38 @@
+/** What this process knows of one vendor: how to call it, whether it is up, and when it may be asked again. */
+import type { Transient } from '../model/outcome.ts';
+import { createVendorHealth, type VendorHealth } from './health.ts';
+import type { VendorClient } from './vendor.ts';
+
+/** One per vendor and process, shared by all slices. */
+export interface Vendor {
+  readonly client: VendorClient;
+  readonly health: VendorHealth;
+  /** Epoch ms before which the vendor has asked not to be called; 0 = at once. */
+  closedUntil(): number;
+  /** A definite answer came: the vendor is up. */
+  answered(): void;
+  /** A transient answer to `item`: `Retry-After` and 429 hold every slice's next call back, not only this item's. */
+  refused(item: string, transient: Transient): void;
+}
+
+/** A 429 that does not say when: long enough to stop a storm, short enough to lose little. */
+const HOLD_WITHOUT_RETRY_AFTER_MS = 1_000;
+
+export function createVendor(client: VendorClient): Vendor {
+  const health = createVendorHealth();
+  let closedUntilMs = 0;
+  return {
+    client,
+    health,
+    closedUntil: () => closedUntilMs,
+    answered: () => health.success(),
+    refused(item, transient) {
+      health.failure(item, transient);
+      const limited = transient.code === 'vendor_rate_limited';
+      const holdMs = transient.retryAfterMs ?? (limited ? HOLD_WITHOUT_RETRY_AFTER_MS : 0);
+      // A 409 or 425 with `Retry-After` speaks of one item, 429 and 5xx of the vendor.
+      const ofVendor = limited || transient.code.startsWith('vendor_unavailable') || transient.code === 'vendor_error';
+      if (holdMs > 0 && ofVendor) closedUntilMs = Math.max(closedUntilMs, Date.now() + holdMs);
+    },
+  };
+}

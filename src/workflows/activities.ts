@@ -1,0 +1,32 @@
+/** The activities as workflows see them: types only, with the time-outs and retries that the promises rest on. */
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { Plan } from '../model/plan.ts';
+
+/** A lost slice is replaced at once; a failing store is asked ever more slowly, but for ever: accepted is accepted. */
+const RETRY = { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval: '10s' } as const;
+
+/** The longest box, calls still in flight at its end, and a store that is slow to commit. */
+const SLICE_MARGIN_MS = 5 * 60_000;
+
+/** Slices return what they did when they are cancelled, so their cancellation is waited for. */
+export function sliceActivity(plan: Plan) {
+  return proxyActivities<Activities>({
+    heartbeatTimeout: plan.heartbeatTimeoutMs,
+    startToCloseTimeout: plan.boxMaxMs + plan.callTimeoutMs + SLICE_MARGIN_MS,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: RETRY,
+  }).slice;
+}
+
+export const { settle, survey } = proxyActivities<Activities>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30s',
+  retry: RETRY,
+});
+
+/** Small writes run in the worker that decides them: no trip over the server, one marker in the history. */
+export const { checkpoint, finalize } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '30s',
+  retry: RETRY,
+});

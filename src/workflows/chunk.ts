@@ -1,0 +1,45 @@
+/** The workflow of one chunk of a large operation: slices until nothing is undecided; answers counts only. */
+import {
+  CancellationScope,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { decidedItems, type Throttle } from '../model/operation.ts';
+import type { ChunkAnswer, ChunkInput, ChunkState } from '../model/workflow-contract.ts';
+import { createGate, workChunk } from './chunk-loop.ts';
+import { progressSignal, yieldSignal } from './signals.ts';
+
+/** At most one signal per chunk in this time: Temporal allows 10,000 a run, and each wakes the parent. */
+const REPORT_EVERY_MS = 5_000;
+
+export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
+  const gate = createGate();
+  setHandler(yieldSignal, () => gate.callHome());
+  CancellationScope.current().cancelRequested.catch(() => gate.callHome());
+  return await CancellationScope.nonCancellable(async () => {
+    const { ref, plan, run, inline, callsPerSecond } = input;
+    const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;
+    const report = createReporter(input);
+    const work = { ref, plan, run, inline, callsPerSecond, gate, report, mustLeave };
+    const answer = await workChunk(work, input.state);
+    if (answer.done || gate.leaving()) return answer;
+    return await continueAsNew<typeof chunk>({ ...input, state: answer.state });
+  });
+}
+
+function createReporter(input: ChunkInput): (state: ChunkState, throttle: Throttle | null) => void {
+  const parent = workflowInfo().parent;
+  let reportedAtMs = Date.now();
+  return (state, throttle) => {
+    // The last report would race with the answer, which says the same.
+    const last = decidedItems(state.tally) >= input.items;
+    if (parent === undefined || last || Date.now() - reportedAtMs < REPORT_EVERY_MS) return;
+    reportedAtMs = Date.now();
+    getExternalWorkflowHandle(parent.workflowId)
+      .signal(progressSignal, { ordinal: state.ordinal, tally: state.tally, throttle })
+      // The parent may have ended or continued as new meanwhile; the answer carries the counts.
+      .catch(() => undefined);
+  };
+}

@@ -1,0 +1,142 @@
+/** What an operation workflow knows of itself: counts, state, revision; answers the query, keeps the checkpoint. */
+import { upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  addTallies,
+  EMPTY_TALLY,
+  type OperationState,
+  outcomeOf,
+  type Progress,
+  type Tally,
+  type Throttle,
+} from '../model/operation.ts';
+import type { ChunkState, OperationCarry, OperationInput, SurveyAnswer } from '../model/workflow-contract.ts';
+import { checkpoint, finalize } from './activities.ts';
+import { freshChunk, runningItems, sumTallies } from './progress.ts';
+import { stateAttributes } from './signals.ts';
+
+const CHECKPOINT_EVERY_MS = 5_000;
+
+export type Ledger = ReturnType<typeof createLedger>;
+
+export function createLedger(input: OperationInput) {
+  const { ref, plan, run, chunkItems, carried } = input;
+  const open = new Map((carried?.open ?? []).map((chunk) => [chunk.ordinal, chunk] as const));
+  let finished = carried?.tally ?? EMPTY_TALLY;
+  let nextChunk = carried?.nextChunk ?? 0;
+  let revision = carried?.revision ?? 1;
+  let state: OperationState = carried?.paused === true ? 'paused' : 'running';
+  let startedAt = carried?.startedAt ?? new Date().toISOString();
+  let throttle: Throttle | null = null;
+  let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
+  let checkpointedAtMs = Date.now();
+
+  const tally = () => sumTallies(finished, open.values());
+  const progress = (): Progress => ({
+    version: 1,
+    run,
+    revision,
+    state,
+    ...ended,
+    tally: tally(),
+    running: state === 'paused' || state === 'ended' ? 0 : runningItems(chunkItems, open.values()),
+    throttle,
+    startedAt,
+    asOf: new Date().toISOString(),
+  });
+
+  /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
+  function touch(): void {
+    revision++;
+    if (Date.now() - checkpointedAtMs < CHECKPOINT_EVERY_MS || state === 'ended') return;
+    checkpointedAtMs = Date.now();
+    checkpoint({ version: 1, ref, progress: progress() }).catch(() => undefined);
+  }
+
+  return {
+    progress,
+    tally,
+    paused: () => state === 'paused',
+    openChunks: (): readonly ChunkState[] => [...open.values()],
+    finished: () => open.size === 0 && nextChunk >= chunkItems.length,
+
+    enter(next: OperationState): void {
+      if (state === next) return;
+      state = next;
+      touch();
+    },
+
+    /** The next chunk that nobody has begun; null where there is none. */
+    beginNext(): ChunkState | null {
+      if (nextChunk >= chunkItems.length) return null;
+      const chunk = freshChunk(nextChunk++, plan);
+      open.set(chunk.ordinal, chunk);
+      touch();
+      return chunk;
+    },
+
+    /** News of a chunk in work. Counts never go back: a late signal of a finished chunk is dropped. */
+    report(ordinal: number, reported: Tally, cause: Throttle | null): void {
+      const chunk = open.get(ordinal);
+      if (chunk === undefined) return;
+      open.set(ordinal, { ...chunk, tally: reported });
+      throttle = cause;
+      touch();
+    },
+
+    /** A chunk came home with work left. */
+    shelve(chunk: ChunkState): void {
+      open.set(chunk.ordinal, chunk);
+      touch();
+    },
+
+    finish(chunk: ChunkState): void {
+      open.delete(chunk.ordinal);
+      finished = addTallies(finished, chunk.tally);
+      throttle = open.size === 0 ? null : throttle;
+      touch();
+    },
+
+    add(more: Tally): void {
+      finished = addTallies(finished, more);
+    },
+
+    adopt(found: SurveyAnswer): void {
+      finished = found.tally;
+      nextChunk = found.nextChunk;
+      for (const chunk of found.open) open.set(chunk.ordinal, chunk);
+      revision = Math.max(revision, found.revision);
+      startedAt = found.startedAt ?? startedAt;
+      touch();
+    },
+
+    carry: (paused: boolean): OperationCarry => ({
+      revision: revision + 1,
+      startedAt,
+      tally: finished,
+      nextChunk,
+      open: [...open.values()],
+      paused,
+    }),
+
+    /** `ended` is shown only once the summary stands. */
+    async end(early: boolean): Promise<void> {
+      const outcome = outcomeOf(tally(), early);
+      const endedAt = new Date().toISOString();
+      const summary: Progress = {
+        ...progress(),
+        revision: revision + 1,
+        state: 'ended',
+        running: 0,
+        throttle: null,
+        outcome,
+        endedAt,
+      };
+      await finalize({ version: 1, ref, summary });
+      state = 'ended';
+      throttle = null;
+      ended = { outcome, endedAt };
+      revision++;
+      upsertSearchAttributes(stateAttributes('ended', outcome));
+    },
+  };
+}

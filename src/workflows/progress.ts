@@ -1,0 +1,76 @@
+/** Pure folds: how a chunk's and an operation's standing change with what slices answer. No Temporal in here. */
+import { addTallies, decidedItems, EMPTY_TALLY, type Tally, type Throttle } from '../model/operation.ts';
+import type { Plan } from '../model/plan.ts';
+import type { ChunkState, SliceAnswer } from '../model/workflow-contract.ts';
+
+/** Latency assumed for a vendor that nobody has measured yet: the slowest call that the product surface promises. */
+const ASSUMED_LATENCY_MS = 1_000;
+/** Waits between two probes of a vendor that is down; the last one repeats, so work resumes within it. */
+const OUTAGE_WAITS_MS = [1_000, 2_000, 4_000, 8_000] as const;
+/** After a lost slice: no busy loop where workers die one after the other. */
+const LOSS_WAIT_MS = 1_000;
+
+export function freshChunk(ordinal: number, plan: Plan): ChunkState {
+  return { ordinal, tally: EMPTY_TALLY, boxMs: plan.boxMs, probe: false, outages: 0, lost: false };
+}
+
+/** The box doubles while nobody waits for the slot; it shrinks at once where somebody does. */
+export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): ChunkState {
+  return {
+    ordinal: state.ordinal,
+    tally: answer.tally,
+    boxMs: answer.contended ? plan.boxMs : Math.min(plan.boxMaxMs, state.boxMs * 2),
+    probe: answer.vendorDown,
+    outages: answer.vendorDown ? state.outages + 1 : 0,
+    lost: false,
+  };
+}
+
+export function afterLoss(state: ChunkState): ChunkState {
+  return { ...state, lost: true };
+}
+
+/** How long a chunk sleeps before its next slice. */
+export function waitMs(state: ChunkState, answer: SliceAnswer | null, nowMs: number): number {
+  if (answer === null) return LOSS_WAIT_MS;
+  const until = answer.waitUntil === null ? 0 : answer.waitUntil - nowMs;
+  if (!answer.vendorDown) return Math.max(0, until);
+  const backoff = OUTAGE_WAITS_MS[Math.min(state.outages, OUTAGE_WAITS_MS.length) - 1] ?? OUTAGE_WAITS_MS[0];
+  return backoff;
+}
+
+export function throttleOf(plan: Plan, state: ChunkState, answer: SliceAnswer, nowMs: number): Throttle | null {
+  if (plan.vendor === null) return null;
+  const wait = waitMs(state, answer, nowMs);
+  if (answer.vendorDown || wait > 0) {
+    const cause = answer.vendorDown ? 'vendor_unavailable' : 'vendor_limit';
+    return { cause, vendor: plan.vendor, until: new Date(nowMs + wait).toISOString(), currentRate: null };
+  }
+  return null;
+}
+
+/**
+ * Chunks worked on at once: all that the plan allows, or, under a cap, as many as the capped rate can feed
+ * (DESIGN §2.5). Fixed while slices run: each works with an equal share of the rate.
+ */
+export function windowOf(plan: Plan, chunks: number): number {
+  const fed =
+    plan.callsPerSecond === null
+      ? plan.windowMax
+      : Math.ceil((plan.callsPerSecond * ASSUMED_LATENCY_MS) / 1_000 / plan.sliceConcurrency);
+  return Math.max(1, Math.min(plan.windowMax, fed, chunks));
+}
+
+/** An operation's tally: finished chunks, and what those in work have decided so far. */
+export function sumTallies(finished: Tally, open: Iterable<ChunkState>): Tally {
+  let sum = finished;
+  for (const chunk of open) sum = addTallies(sum, chunk.tally);
+  return sum;
+}
+
+/** Items of the chunks in work that are not decided. */
+export function runningItems(chunkItems: readonly number[], open: Iterable<ChunkState>): number {
+  let running = 0;
+  for (const chunk of open) running += Math.max(0, (chunkItems[chunk.ordinal] ?? 0) - decidedItems(chunk.tally));
+  return running;
+}

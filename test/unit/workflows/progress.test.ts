@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { EMPTY_TALLY } from '../../../src/model/operation.ts';
+import { afterSlice, freshChunk, runningItems, throttleOf, waitMs, windowOf } from '../../../src/workflows/progress.ts';
+import { plan } from '../../fixtures/plan.ts';
+
+const answer = { tally: EMPTY_TALLY, done: false, waitUntil: null, vendorDown: false, contended: false };
+
+test('the box doubles while nobody waits, up to its limit, and falls back where somebody does', () => {
+  let chunk = freshChunk(0, plan());
+  const boxes = [chunk.boxMs];
+  for (let i = 0; i < 5; i++) {
+    chunk = afterSlice(chunk, answer, plan());
+    boxes.push(chunk.boxMs);
+  }
+  expect(boxes).toEqual([3_000, 6_000, 12_000, 24_000, 30_000, 30_000]);
+  expect(afterSlice(chunk, { ...answer, contended: true }, plan()).boxMs).toBe(3_000);
+});
+
+test('an outage is slept through with growing pauses of at most eight seconds, and probed', () => {
+  let chunk = freshChunk(0, plan());
+  const down = { ...answer, vendorDown: true };
+  const waits: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    chunk = afterSlice(chunk, down, plan());
+    waits.push(waitMs(chunk, down, 0));
+  }
+  expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+  expect(chunk.probe).toBe(true);
+  expect(throttleOf(plan(), chunk, down, 0)).toMatchObject({ cause: 'vendor_unavailable', vendor: 'products' });
+  expect(afterSlice(chunk, answer, plan())).toMatchObject({ probe: false, outages: 0 });
+});
+
+test('a capped operation works on no more chunks than its rate can feed', () => {
+  expect(windowOf(plan({ callsPerSecond: 50 }), 100)).toBe(1);
+  expect(windowOf(plan({ callsPerSecond: 200 }), 100)).toBe(4);
+  expect(windowOf(plan({ callsPerSecond: 1 }), 100)).toBe(1);
+  expect(windowOf(plan(), 100)).toBe(16);
+  expect(windowOf(plan(), 3)).toBe(3);
+});
+
+test('running counts the undecided items of the chunks in work', () => {
+  const open = [{ ...freshChunk(1, plan()), tally: { ...EMPTY_TALLY, succeeded: 4, failed: 1 } }];
+  expect(runningItems([10, 20, 30], open)).toBe(15);
+});
