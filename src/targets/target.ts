@@ -3,10 +3,9 @@
  * The plan is resolved at submit and travels with the operation; `apply*` runs in slices.
  */
 import type { ZodType } from 'zod';
-import type { Applied } from '../model/outcome.ts';
+import type { Applied, Transient } from '../model/outcome.ts';
 import type { Guarantee, Plan } from '../model/plan.ts';
 import type { NotCalled, VendorAnswer, VendorRequest } from '../vendors/vendor.ts';
-import type { Transient } from '../model/outcome.ts';
 
 /** One item that passed the target's schema. */
 export interface TargetItem<Item> {
@@ -39,10 +38,13 @@ export interface Target<Item = unknown> {
   /** The vendor called; null where none is. */
   readonly vendor: string | null;
   readonly plan?: Partial<Pick<Plan, 'sliceConcurrency' | 'batchItemsMax' | 'journal' | 'callTimeoutMs' | 'boxMs'>>;
-  /** Members of the result line taken from the (possibly invalid) parsed item. */
+  /** Members of the result line, taken from `exact` of the (possibly invalid) parsed item; see `exact-json.ts`. */
   readonly label?: (item: unknown) => ItemLabel;
-  /** A CSV row (column → cell, empty cells absent) as an item; without it rows are taken as objects of strings. */
-  readonly fromRow?: (row: Readonly<Record<string, string>>) => unknown;
+  /**
+   * A CSV row (column → cell, empty cells absent) as the item's JSON text, which is then parsed like any other, so
+   * that numbers keep their digits; without it rows are taken as objects of strings.
+   */
+  readonly fromRow?: (row: Readonly<Record<string, string>>) => string;
   /** Synchronous for targets without I/O. `not_called`: the slice is stopping, the item stays undecided. */
   readonly applyOne?: (item: TargetItem<Item>, context: TargetContext) => Applied | Promise<Applied | NotCalled>;
   readonly applyBatch?: (

@@ -9,7 +9,7 @@ export interface VendorRequest {
   readonly body: string | null;
 }
 
-/** An answer that says something definite: 2xx, or a 4xx that is not transient. `body` is at most 64 KiB of text. */
+/** An answer that says something definite: 2xx, 3xx (never followed), or a 4xx that is not transient. `body` is at most 64 KiB of text. */
 export interface VendorAnswer {
   readonly kind: 'answer';
   readonly status: number;
@@ -17,14 +17,18 @@ export interface VendorAnswer {
 }
 
 /**
- * What a slice gives to its calls. `mayCall` is asked after the slot was granted and right before the bytes go out:
- * false (no lease, pausing, cancelling) means the call is not made and the slot is given back.
+ * What a slice gives to its calls. `mayCall` is asked after the slot was granted and right before the bytes go out
+ * (again where a connection had to be made first): false (no lease, pausing, cancelling) means the call is not made
+ * and the slot is given back.
  */
 export interface CallContext {
   readonly mayCall: () => boolean;
+  /** From dispatch to the end of the answer, connecting included. */
   readonly timeoutMs: number;
   /** Aborts calls in flight (their effect is then in doubt). */
   readonly signal: AbortSignal;
+  /** The caller's own cap (`createPace`), kept beside the vendor's budget; absent = no cap of its own. */
+  readonly pace?: SlotSource;
 }
 
 /** The call was never made: `mayCall` said no, or the signal was aborted while it waited for its slot. */
@@ -39,12 +43,16 @@ export interface VendorClient {
 }
 
 /**
- * The seam of the governor (DESIGN §6): a slot is the right to make one call at `at`. Today it is granted by this
- * process alone (`local-slots.ts`); the governor will book it over all processes.
+ * The seam of the governor (DESIGN §6): a slot is the right to make one call now. The vendor's budget is granted by
+ * this process alone today (`createLocalSlots`); the governor will book it over all processes. A slice's own cap is
+ * a second source (`createPace`), asked first.
  */
 export interface SlotSource {
-  /** Resolves when the call may be made, null where the signal was aborted first. */
-  take(vendor: string, callsPerSecond: number | null, signal: AbortSignal): Promise<Slot | null>;
+  /**
+   * Gives a slot when the call may be made, null where the signal was aborted first. Synchronous where the slot is
+   * free now, so that an unpaced call costs no promise.
+   */
+  take(vendor: string, signal: AbortSignal): Slot | null | Promise<Slot | null>;
 }
 
 export interface Slot {

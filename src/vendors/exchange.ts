@@ -1,0 +1,110 @@
+/** One dispatched call, from its bytes going out to its answer, time-out, abort or loss. */
+import type { Dispatcher } from 'undici';
+import { VENDOR_BODY_BYTES_MAX } from '../model/limits.ts';
+import type { Transient } from '../model/outcome.ts';
+import { abortedCall, classifyAnswer, classifyFailure, timedOut, unreachable } from './classify.ts';
+import type { CallContext, NotCalled, VendorAnswer } from './vendor.ts';
+
+export const NOT_CALLED: NotCalled = { kind: 'not_called' };
+
+/**
+ * Goes below `Pool.request` to the dispatch handler: only there is it known whether bytes may have gone out, and no
+ * stream is made for a body of a few bytes. `over` is called once, when the connection is free again: that may be
+ * after the promise is resolved, which happens at the time-out or the abort.
+ */
+export function exchange(
+  dispatcher: Dispatcher,
+  options: Dispatcher.DispatchOptions,
+  context: CallContext,
+  over: () => void,
+): Promise<VendorAnswer | Transient | NotCalled> {
+  return new Promise((resolve) => {
+    let controller: Dispatcher.DispatchController | null = null;
+    let sent = false;
+    let settled = false;
+    let status = 0;
+    let retryAfter: string | undefined;
+    let first: Buffer | null = null;
+    let rest: Buffer[] | null = null;
+    let bytes = 0;
+
+    function settle(result: VendorAnswer | Transient | NotCalled): void {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      inFlight.delete(giveUp);
+      resolve(result);
+    }
+    function giveUp(): void {
+      settle(sent ? abortedCall(true) : NOT_CALLED);
+      controller?.abort(GIVEN_UP);
+    }
+    const timer = setTimeout(() => {
+      settle(sent ? timedOut() : unreachable('time-out'));
+      controller?.abort(GIVEN_UP);
+    }, context.timeoutMs);
+    const inFlight = callsUnder(context.signal);
+    inFlight.add(giveUp);
+
+    dispatcher.dispatch(options, {
+      onRequestStart(started) {
+        controller = started;
+        if (!settled && context.mayCall()) {
+          sent = true;
+          return;
+        }
+        settle(NOT_CALLED);
+        started.abort(GIVEN_UP);
+      },
+      onResponseStart(_controller, statusCode, headers) {
+        status = statusCode;
+        const header = headers['retry-after'];
+        retryAfter = typeof header === 'string' ? header : header?.[0];
+      },
+      onResponseData(_controller, part) {
+        bytes += part.length;
+        if (first === null) first = part;
+        else if (rest === null) rest = [first, part];
+        else rest.push(part);
+        // The rest of a longer body is not worth its time: the connection goes, the answer stands.
+        if (bytes <= VENDOR_BODY_BYTES_MAX) return;
+        settle(classifyAnswer(status, retryAfter, toText(first, rest), Date.now()));
+        controller?.abort(GIVEN_UP);
+      },
+      onResponseEnd() {
+        if (!settled) settle(classifyAnswer(status, retryAfter, toText(first, rest), Date.now()));
+        over();
+      },
+      onResponseError(_controller, error) {
+        settle(classifyFailure(error, sent));
+        over();
+      },
+    });
+  });
+}
+
+const GIVEN_UP = new Error('call given up');
+
+function toText(first: Buffer | null, rest: readonly Buffer[] | null): string {
+  if (first === null) return '';
+  const body = rest === null ? first : Buffer.concat(rest);
+  return body.toString('utf8', 0, VENDOR_BODY_BYTES_MAX);
+}
+
+/** One listener per signal instead of one per call: a slice's calls all share its signal. */
+function callsUnder(signal: AbortSignal): Set<() => void> {
+  const known = callsBySignal.get(signal);
+  if (known !== undefined) return known;
+  const calls = new Set<() => void>();
+  callsBySignal.set(signal, calls);
+  signal.addEventListener(
+    'abort',
+    () => {
+      for (const giveUp of [...calls]) giveUp();
+    },
+    { once: true },
+  );
+  return calls;
+}
+
+const callsBySignal = new WeakMap<AbortSignal, Set<() => void>>();
