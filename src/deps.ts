@@ -1,7 +1,21 @@
 /** The one wiring place: from settings to the parts that run. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createActivities } from './activities/index.ts';
 import type { Config } from './config.ts';
 import { startMockVendor } from './mock-vendor/server.ts';
 import type { Log } from './model/log.ts';
+import { TASK_QUEUE } from './model/workflow-contract.ts';
+import type { BlobStore } from './storage/blob-store.ts';
+import { openBlobStore } from './storage/open-store.ts';
+import { createRecords } from './storage/records.ts';
+import { createSegments } from './storage/segments.ts';
+import { TARGETS } from './targets/index.ts';
+import { openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
+import { createVendorClient } from './vendors/client.ts';
+import { createLocalSlots } from './vendors/local-slots.ts';
+import { createVendor, type Vendor } from './vendors/vendor-standing.ts';
+import { startWorker } from './worker/worker.ts';
 
 /** One part of the stack, serving. */
 export interface RunningPart {
@@ -21,11 +35,75 @@ export async function runMockVendor(config: Config, log: Log): Promise<RunningPa
   return { url: vendor.url, failed: never(), stop: () => vendor.close() };
 }
 
-export function runApi(_config: Config, _log: Log): Promise<RunningPart> {
+export function runApi(_config: Config, _log: Log, _signal: AbortSignal): Promise<RunningPart> {
   return Promise.reject(new Error('the api is not wired yet'));
 }
 
 /** Resolves once the server sees this worker poll. */
-export function runWorker(_config: Config, _log: Log, _signal: AbortSignal): Promise<RunningPart> {
-  return Promise.reject(new Error('the worker is not wired yet'));
+export async function runWorker(config: Config, log: Log, signal: AbortSignal): Promise<RunningPart> {
+  const { namespace } = config.temporal;
+  const identity = `${process.pid}@${hostname()}`;
+  const store = await openStore(config);
+  const native = await openNativeConnection(config, signal);
+  const connection = openConnection(config);
+  await prepareNamespace({ connection, namespace, retentionDays: config.operations.retentionDays, log }, signal);
+  const vendors = createVendors(config);
+  const stopping = new AbortController();
+  const worker = await startWorker({
+    connection: native,
+    namespace,
+    taskQueue: TASK_QUEUE,
+    identity,
+    activities: createActivities({
+      store,
+      records: createRecords(store),
+      segments: createSegments(store),
+      findTarget: (name) => TARGETS.find((target) => target.name === name),
+      findVendor: (name) => vendors.get(name),
+      heartbeats: { service: connection.workflowService, namespace, identity },
+      slicesMax: config.worker.slicesMax,
+      stopping: stopping.signal,
+      log,
+    }),
+    bundleDir: join(config.cacheDir, 'workflows'),
+    slicesMax: config.worker.slicesMax,
+    workflowsCachedMax: config.worker.workflowsCachedMax,
+    shutdownGraceMs: config.server.shutdownGraceMs,
+    onStopping: () => stopping.abort(),
+  });
+  const ended = worker.done.then(() => never());
+  // A worker that fails before it polls must not be waited for.
+  await Promise.race([pollersSeen({ connection, namespace }, TASK_QUEUE, identity, signal), ended]);
+  log('info', 'worker polls', { identity, namespace });
+  return {
+    url: null,
+    failed: ended,
+    async stop() {
+      await worker.stop();
+      await Promise.allSettled([...vendors.values()].map((vendor) => vendor.client.close()));
+      await Promise.allSettled([native.close(), connection.close(), store.close()]);
+    },
+  };
+}
+
+async function openStore({ blobUrl, blobs }: Config): Promise<BlobStore> {
+  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = blobs;
+  const store = await openBlobStore(
+    blobUrl,
+    accessKeyId === '' ? {} : { s3Credentials: { accessKeyId, secretAccessKey } },
+  );
+  await store.check();
+  return store;
+}
+
+/** One client per vendor and process: its budget is shared by all slices. */
+function createVendors({ vendors, vendorUrls }: Config): ReadonlyMap<string, Vendor> {
+  const slots = createLocalSlots({ callsPerSecondByVendor: vendors.callsPerSecond });
+  const { connections } = vendors;
+  return new Map(
+    Object.entries(vendorUrls).map(([name, baseUrl]) => [
+      name,
+      createVendor(createVendorClient({ name, baseUrl, connections, slots })),
+    ]),
+  );
 }

@@ -15,7 +15,7 @@ const FORCED_EXIT_CODE = 130;
 
 const MODES: Readonly<Record<string, Start>> = {
   all: startAll,
-  api: (config, log) => startPart(runApi(config, log)),
+  api: (config, log, signal) => startPart(runApi(config, log, signal)),
   worker: (config, log, signal) => startPart(runWorker(config, log, signal)),
   'mock-vendor': (config, log) => startPart(runMockVendor(config, log)),
 };

@@ -18,6 +18,12 @@ export const SETTINGS = {
       text(),
       'Address that the HTTP API binds. There is no sign-in yet: keep it local.',
     ),
+    publicUrl: setting(
+      'PUBLIC_URL',
+      '',
+      url('http:', 'https:'),
+      'What clients call the API, e.g. `https://bulk.example.com`: links in answers begin with it. Empty: what the request says.',
+    ),
     dataDir: setting(
       'DATA_DIR',
       './.data',
@@ -236,7 +242,7 @@ export const SETTINGS = {
     ),
     maximumAttempts: setting(
       'RETRY_MAXIMUM_ATTEMPTS',
-      '5',
+      '6',
       whole(1, 1_000),
       'Attempts at one item that say something about it (429 and outages do not count).',
     ),

@@ -12,6 +12,7 @@ const KEYWORD = 2;
 const DAY_S = 86_400;
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const POLL_MS = 50;
+const RECONNECT_MS = 250;
 const VISIBLE_MAX_MS = 90_000;
 
 /** Connects at its first call, and again after Temporal was away: a process starts without it. */
@@ -28,9 +29,16 @@ export function openConnection(settings: TemporalSettings): Connection {
   });
 }
 
-/** For workers; rejects where Temporal cannot be reached within the connect time-out. */
-export function openNativeConnection(settings: TemporalSettings): Promise<NativeConnection> {
-  return NativeConnection.connect(target(settings));
+/** For workers: tries until Temporal answers, or rejects with the signal's reason. */
+export async function openNativeConnection(settings: TemporalSettings, signal: AbortSignal): Promise<NativeConnection> {
+  for (;;) {
+    try {
+      return await NativeConnection.connect(target(settings));
+    } catch {
+      signal.throwIfAborted();
+      await new Promise((wake) => setTimeout(wake, RECONNECT_MS));
+    }
+  }
 }
 
 function target({ temporal, temporalAddress }: TemporalSettings) {
