@@ -34,3 +34,14 @@ export function renderResultLine(row: ResultLine): string {
   const result = row.result === undefined ? undefined : JSON.stringify(row.result);
   return result === undefined ? `${text}}` : `${text},"result":${result}}`;
 }
+
+const OUTCOME_AT = ',"outcome":"';
+
+/**
+ * The outcome in a rendered line, without parsing it. The first such member is the true one: labels come before it and
+ * cannot be named so, and inside a string its quotes would be escaped.
+ */
+export function outcomeInLine(line: Buffer): string {
+  const start = line.indexOf(OUTCOME_AT, 0, 'latin1') + OUTCOME_AT.length;
+  return line.toString('latin1', start, line.indexOf(0x22, start));
+}

@@ -1,0 +1,56 @@
+/** The room's door: the verbs, wired to one link to Temporal and one memory of what was seen. */
+import { createControl } from './control.ts';
+import type { OperationsDeps } from './deps.ts';
+import { createErrorGroups } from './error-groups.ts';
+import { createHealth } from './health.ts';
+import { createInput } from './input.ts';
+import { createLister } from './list.ts';
+import { createNudges } from './nudges.ts';
+import type { Operations } from './operations.ts';
+import { createReconciler } from './reconciler.ts';
+import { createResults } from './results.ts';
+import { createStarter } from './starter.ts';
+import { createStatus } from './status.ts';
+import { createSubmit } from './submit.ts';
+import { createTemporalLink } from './temporal-link.ts';
+
+export type { OperationsDeps, OperationsStorage, TargetRegistry } from './deps.ts';
+export type { OperationsSettings } from './settings.ts';
+
+export interface RunningOperations extends Operations {
+  /** Starts the reconciler. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export function createOperations(deps: OperationsDeps): RunningOperations {
+  const { storage, ingest, client, targets, settings, log } = deps;
+  const { callDeadlineMs, storeDeadlineMs } = settings;
+  const link = createTemporalLink(client);
+  const nudges = createNudges();
+  const starter = createStarter({ client, link, nudges, deadlineMs: settings.startDeadlineMs, log });
+  const status = createStatus({ records: storage.records, client, link, nudges, settings });
+  const submit = createSubmit({ storage, ingest, targets, starter, status, settings });
+  const control = createControl({ client, link, status, callDeadlineMs });
+  const lister = createLister({ client, link, status, deadlineMs: callDeadlineMs });
+  const results = createResults({ storage, targets, status, storeDeadlineMs });
+  const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
+  return {
+    async submit(request) {
+      const submitted = await submit(request);
+      if (!submitted.replayed) lister.accepted(submitted.operation);
+      return submitted;
+    },
+    get: status.get,
+    list: lister.list,
+    pause: (account, id) => control('pause', account, id),
+    resume: (account, id) => control('resume', account, id),
+    cancel: (account, id) => control('cancel', account, id),
+    results,
+    errors: createErrorGroups(results),
+    input: createInput({ storage, status, storeDeadlineMs }),
+    health: createHealth({ store: storage.store, client }),
+    start: reconciler.start,
+    stop: reconciler.stop,
+  };
+}

@@ -1,0 +1,184 @@
+/** The operations of an account, from Temporal's visibility: rows name them, records and summaries say what they are. */
+import type { Client } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { isTrancheError, TrancheError } from '../model/errors.ts';
+import { OPERATION_STATES, type OperationState } from '../model/operation.ts';
+import { OPERATION_WORKFLOW, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
+import { badCursor, decodeCursor, encodeCursor } from './cursor.ts';
+import { mapBounded, unavailable } from './deadline.ts';
+import { createLru } from './lru.ts';
+import type { ListRequest, OperationView } from './operations.ts';
+import type { Status } from './status.ts';
+import type { TemporalLink } from './temporal-link.ts';
+
+/** A page may lose rows to the filter; so many pages are asked for at most to fill one answer. */
+const PAGES_MAX = 3;
+const READS_MAX = 16;
+const CACHE_MS = 1_000;
+const CACHE_ENTRIES_MAX = 256;
+/** Visibility is seldom further behind. */
+const RECENT_MS = 5_000;
+const RECENT_MAX = 200;
+const INVALID_ARGUMENT = 3;
+
+export interface Listed {
+  readonly data: readonly OperationView[];
+  readonly nextCursor: string | null;
+}
+
+export interface Lister {
+  list(request: ListRequest): Promise<Listed>;
+  /** Just accepted: shown although visibility may not know it yet. */
+  accepted(operation: OperationView): void;
+}
+
+export interface ListerDeps {
+  readonly client: Client;
+  readonly link: TemporalLink;
+  readonly status: Status;
+  readonly deadlineMs: number;
+}
+
+interface Row {
+  readonly id: string;
+  readonly state: OperationState | null;
+}
+
+export function createLister({ client, link, status, deadlineMs }: ListerDeps): Lister {
+  const cache = createLru<{ readonly at: number; readonly listing: Promise<Listed> }>(CACHE_ENTRIES_MAX);
+  let recent: { readonly operation: OperationView; readonly at: number }[] = [];
+
+  async function page(query: string, pageSize: number, nextPageToken: Buffer | null) {
+    const { namespace } = client.options;
+    const request = { namespace, query, pageSize, ...(nextPageToken === null ? {} : { nextPageToken }) };
+    try {
+      return await link.call(deadlineMs, () => client.workflowService.listWorkflowExecutions(request));
+    } catch (error) {
+      const refused = error instanceof Error && 'code' in error && error.code === INVALID_ARGUMENT;
+      if (refused && nextPageToken !== null) throw badCursor(error);
+      throw unavailable('operations cannot be listed now; ask again', error);
+    }
+  }
+
+  /** Rows are seconds behind: an operation that has ended meanwhile is what its summary says. */
+  async function viewOf(request: ListRequest, row: Row): Promise<OperationView | null> {
+    let view: OperationView;
+    try {
+      view = await status.stored(request.account, row.id);
+    } catch (error) {
+      if (isTrancheError(error) && error.code === 'not_found') return null;
+      throw error;
+    }
+    // The checkpoint may be older than the row, which carries only the state.
+    if (view.state !== 'ended' && row.state !== null && row.state !== 'ended') view = { ...view, state: row.state };
+    return matches(request, view) ? view : null;
+  }
+
+  async function read(request: ListRequest): Promise<Listed> {
+    const query = visibilityQuery(request);
+    let token = request.cursor === undefined ? null : decodeCursor(request.cursor, query);
+    const data = new Map<string, OperationView>();
+    for (let pages = 0; pages < PAGES_MAX && data.size < request.limit; pages++) {
+      const { executions, nextPageToken } = await page(query, request.limit - data.size, token);
+      const rows = rowsOf(request.account, executions ?? []);
+      const views = await mapBounded(rows, READS_MAX, (row) => viewOf(request, row));
+      for (const view of views) if (view !== null) data.set(view.id, view);
+      token =
+        nextPageToken === null || nextPageToken === undefined || nextPageToken.length === 0
+          ? null
+          : Buffer.from(nextPageToken);
+      if (token === null) break;
+    }
+    // On a list of several pages the newest would turn up a second time later on.
+    const unseen = token === null && request.cursor === undefined ? await justAccepted(request, data) : [];
+    const nextCursor = token === null ? null : encodeCursor(token, query);
+    return { data: [...unseen, ...data.values()].slice(0, request.limit), nextCursor };
+  }
+
+  async function justAccepted(
+    request: ListRequest,
+    listed: ReadonlyMap<string, OperationView>,
+  ): Promise<OperationView[]> {
+    const since = Date.now() - RECENT_MS;
+    recent = recent.filter(({ at }) => at >= since);
+    const missing = recent.filter(
+      ({ operation }) => operation.account === request.account && !listed.has(operation.id),
+    );
+    const views = await mapBounded(missing, READS_MAX, ({ operation }) =>
+      viewOf(request, { id: operation.id, state: null }),
+    );
+    return views.filter((view) => view !== null).reverse();
+  }
+
+  return {
+    async list(request) {
+      const name = JSON.stringify(request);
+      const cached = cache.get(name);
+      if (cached !== undefined && Date.now() - cached.at < CACHE_MS) return await cached.listing;
+      const listing = read(request);
+      cache.set(name, { at: Date.now(), listing });
+      listing.catch(() => cache.delete(name));
+      return await listing;
+    },
+    accepted(operation) {
+      recent = [...recent.slice(1 - RECENT_MAX), { operation, at: Date.now() }];
+    },
+  };
+}
+
+/**
+ * Continued and abnormally closed runs are left out: a run that goes on from them, or the one by which the reconciler
+ * settles the operation, stands for it.
+ */
+export function visibilityQuery({ account, state, outcome, target, createdAfter }: ListRequest): string {
+  const { account: accountName, state: stateName, outcome: outcomeName, target: targetName } = SEARCH_ATTRIBUTES;
+  const clauses = [
+    `WorkflowType = '${OPERATION_WORKFLOW}'`,
+    `${accountName} = ${quote('account', account)}`,
+    "ExecutionStatus IN ('Running', 'Completed')",
+  ];
+  if (state !== undefined) clauses.push(`${stateName} = ${quote('state', state)}`);
+  if (outcome !== undefined) clauses.push(`${outcomeName} = ${quote('outcome', outcome)}`);
+  if (target !== undefined) clauses.push(`${targetName} = ${quote('target', target)}`);
+  if (createdAfter !== undefined) clauses.push(`StartTime >= '${new Date(timeOf(createdAfter)).toISOString()}'`);
+  return clauses.join(' AND ');
+}
+
+function matches({ state, outcome, target, createdAfter }: ListRequest, view: OperationView): boolean {
+  if (state !== undefined && view.state !== state) return false;
+  if (outcome !== undefined && view.outcome !== outcome) return false;
+  if (target !== undefined && view.target !== target) return false;
+  return createdAfter === undefined || Date.parse(view.createdAt) >= timeOf(createdAfter);
+}
+
+function rowsOf(account: string, executions: readonly temporal.api.workflow.v1.IWorkflowExecutionInfo[]): Row[] {
+  const prefix = `${account}/`;
+  return executions.flatMap(({ execution, searchAttributes }) => {
+    const workflowId = execution?.workflowId ?? '';
+    if (!workflowId.startsWith(prefix)) return [];
+    const payload = searchAttributes?.indexedFields?.[SEARCH_ATTRIBUTES.state]?.data;
+    return [{ id: workflowId.slice(prefix.length), state: stateOf(payload) }];
+  });
+}
+
+function stateOf(json: Uint8Array | null | undefined): OperationState | null {
+  const text = json === null || json === undefined ? '' : Buffer.from(json).toString('utf8').replaceAll('"', '');
+  return OPERATION_STATES.find((state) => state === text) ?? null;
+}
+
+const PLAIN_VALUE = /^[A-Za-z0-9._:-]{1,128}$/;
+
+function quote(parameter: string, value: string): string {
+  if (PLAIN_VALUE.test(value)) return `'${value}'`;
+  throw malformed(parameter, `${parameter} has characters that no such name has`);
+}
+
+function timeOf(createdAfter: string): number {
+  const time = Date.parse(createdAfter);
+  if (Number.isNaN(time)) throw malformed('createdAfter', 'createdAfter must be an RFC 3339 date and time');
+  return time;
+}
+
+function malformed(parameter: string, detail: string): TrancheError {
+  return new TrancheError('malformed_request', detail, { errors: [{ code: 'malformed_request', detail, parameter }] });
+}
