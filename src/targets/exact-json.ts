@@ -1,13 +1,13 @@
 /** Reads an item so that it can be checked as plain data and sent on with every number digit for digit as it came. */
 
 /** `exact` is `value` itself unless a number in it would lose digits; see `TargetItem`. */
-export interface ExactJson {
+export interface ParsedJson {
   readonly value: unknown;
   readonly exact: unknown;
 }
 
 /** Throws a SyntaxError like `JSON.parse`. Of duplicate members the last counts; `__proto__` is a member like any other. */
-export function parseExact(text: string): ExactJson {
+export function parseExact(text: string): ParsedJson {
   const value: unknown = JSON.parse(text);
   return { value, exact: RISKY_NUMBER.test(text) ? withDigits(text) : value };
 }

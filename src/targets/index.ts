@@ -10,14 +10,14 @@ import type { ItemLabel, Target } from './target.ts';
 
 export const TARGETS: readonly Target[] = [anyItem(products), anyItem(noop)];
 
-const BY_NAME: ReadonlyMap<string, Target> = new Map(TARGETS.map((target) => [target.name, target]));
+export const targetNames: readonly string[] = TARGETS.map((target) => target.name);
 
-export function targetNames(): readonly string[] {
-  return [...BY_NAME.keys()];
-}
-
-export function findTarget(name: string): Target | undefined {
-  return BY_NAME.get(name);
+/** Throws `unknown_target`, naming those there are. */
+export function findTarget(name: string): Target {
+  const target = TARGETS.find((candidate) => candidate.name === name);
+  if (target !== undefined) return target;
+  const message = `there is no target ${JSON.stringify(name)}; targets are ${targetNames.join(', ')}`;
+  throw new TrancheError('unknown_target', message, { allowed: targetNames });
 }
 
 /** What a client may ask for at submit; absent members are the target's or the default ones. */

@@ -1,0 +1,129 @@
+/** Raw bytes of a chunk → items that passed their target's schema, or the fault that makes them `failed`. */
+import { isAscii, isUtf8 } from 'node:buffer';
+import type { Chunk } from '../model/chunk.ts';
+import { itemBytes } from '../model/chunk.ts';
+import { parseCsvRow } from '../model/csv-row.ts';
+import { ITEM_DEPTH_MAX } from '../model/limits.ts';
+import type { ItemError } from '../model/outcome.ts';
+import { type ParsedJson, parseExact } from './exact-json.ts';
+import type { ItemLabel, Target, TargetItem } from './target.ts';
+
+export type ReadItem =
+  | { readonly ok: true; readonly item: TargetItem<unknown>; readonly label: ItemLabel }
+  | { readonly ok: false; readonly error: ItemError; readonly label: ItemLabel };
+
+export interface ItemReader {
+  read(position: number): ReadItem;
+  line(position: number): number;
+  /** What is known of an item that is not to be applied. */
+  label(position: number): ItemLabel;
+}
+
+const NO_LABEL: ItemLabel = {};
+
+export function createItemReader(chunk: Chunk, target: Target, uid: string): ItemReader {
+  const faults = new Map(chunk.header.faults.map((fault) => [fault.position, fault] as const));
+  const textOf = createDecoder(chunk);
+  const parse = createParser(chunk, target);
+
+  function readText(position: number): Parsed {
+    const fault = faults.get(position);
+    if (fault !== undefined) return refused(fault.code, fault.message, fault.column);
+    const text = textOf(position);
+    return text === null ? refused('invalid_utf8', 'the item is not valid UTF-8') : parse(text);
+  }
+
+  return {
+    read(position) {
+      const parsed = readText(position);
+      if (!parsed.ok) return { ok: false, error: parsed.error, label: NO_LABEL };
+      const { value, exact } = parsed.json;
+      const label = target.label?.(exact) ?? NO_LABEL;
+      const checked = target.item.safeParse(value);
+      if (!checked.success) return { ok: false, error: invalidItem(checked.error.issues), label };
+      const index = chunk.header.firstIndex + position;
+      return { ok: true, item: { index, item: checked.data, exact, idempotencyKey: `${uid}:${index}` }, label };
+    },
+    line: (position) => chunk.lines[position] ?? 0,
+    label(position) {
+      const parsed = readText(position);
+      return parsed.ok ? (target.label?.(parsed.json.exact) ?? NO_LABEL) : NO_LABEL;
+    },
+  };
+}
+
+type Parsed = { readonly ok: true; readonly json: ParsedJson } | { readonly ok: false; readonly error: ItemError };
+
+/** One string for a whole ASCII chunk, cut by offsets: much cheaper than decoding each item. Null = not UTF-8. */
+function createDecoder(chunk: Chunk): (position: number) => string | null {
+  const { payload, ends } = chunk;
+  if (isAscii(payload)) {
+    const text = payload.toString('latin1');
+    return (position) => text.slice(position === 0 ? 0 : ends[position - 1], ends[position]);
+  }
+  const allValid = isUtf8(payload);
+  return (position) => {
+    const bytes = itemBytes(chunk, position);
+    return allValid || isUtf8(bytes) ? bytes.toString('utf8') : null;
+  };
+}
+
+function createParser(chunk: Chunk, target: Target): (text: string) => Parsed {
+  const { format } = chunk.header;
+  if (format.kind === 'json') return parseJson;
+  return (text) => {
+    const row = parseCsvRow(text, format.delimiter);
+    if ('message' in row) return refused('invalid_csv', row.message, row.column);
+    if (row.cells.length !== format.columns.length) {
+      const counts = `the row has ${row.cells.length} cells, the header ${format.columns.length}`;
+      return refused('csv_ragged_row', counts);
+    }
+    const cells: Record<string, string> = Object.create(null);
+    for (const [i, column] of format.columns.entries()) {
+      const cell = row.cells[i];
+      if (cell !== undefined && cell !== '') cells[column] = cell;
+    }
+    return parseJson(target.fromRow?.(cells) ?? JSON.stringify(cells));
+  };
+}
+
+function parseJson(text: string): Parsed {
+  if (text.length > 2 * ITEM_DEPTH_MAX && depthOf(text) > ITEM_DEPTH_MAX) {
+    return refused('item_too_deep', `the item is nested deeper than ${ITEM_DEPTH_MAX} levels`);
+  }
+  try {
+    return { ok: true, json: parseExact(text) };
+  } catch (error) {
+    const position = /position (\d+)/.exec(String(error))?.[1];
+    const column = position === undefined ? text.length + 1 : Number(position) + 1;
+    return refused('invalid_json', `the item is not valid JSON at its character ${column}`, column);
+  }
+}
+
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (inString) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) inString = false;
+    } else if (c === 0x22) inString = true;
+    else if (c === 0x7b || c === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (c === 0x7d || c === 0x5d) depth--;
+  }
+  return deepest;
+}
+
+function refused(code: string, message: string, column?: number): Parsed {
+  return { ok: false, error: { code, message, retryable: false, ...(column === undefined ? {} : { column }) } };
+}
+
+const ISSUES_SHOWN = 3;
+
+function invalidItem(issues: readonly { readonly path: PropertyKey[]; readonly message: string }[]): ItemError {
+  const shown = issues.slice(0, ISSUES_SHOWN).map(({ path, message }) => `${path.join('.') || 'item'}: ${message}`);
+  const more = issues.length > ISSUES_SHOWN ? ` and ${issues.length - ISSUES_SHOWN} more` : '';
+  return { code: 'invalid_item', message: shown.join('; ') + more, retryable: false };
+}
