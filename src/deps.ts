@@ -1,16 +1,21 @@
 /** The one wiring place: from settings to the parts that run. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Client } from '@temporalio/client';
 import { createActivities } from './activities/index.ts';
+import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
+import { createIngest } from './ingest/index.ts';
 import { startMockVendor } from './mock-vendor/server.ts';
 import type { Log } from './model/log.ts';
 import { TASK_QUEUE } from './model/workflow-contract.ts';
+import { createOperations } from './operations/index.ts';
+import type { OperationsSettings } from './operations/settings.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { openBlobStore } from './storage/open-store.ts';
 import { createRecords } from './storage/records.ts';
 import { createSegments } from './storage/segments.ts';
-import { TARGETS } from './targets/index.ts';
+import { createTargetRegistry, findTarget, type PlanDefaults } from './targets/index.ts';
 import { openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
 import { createVendorClient } from './vendors/client.ts';
 import { createLocalSlots } from './vendors/local-slots.ts';
@@ -35,8 +40,43 @@ export async function runMockVendor(config: Config, log: Log): Promise<RunningPa
   return { url: vendor.url, failed: never(), stop: () => vendor.close() };
 }
 
-export function runApi(_config: Config, _log: Log, _signal: AbortSignal): Promise<RunningPart> {
-  return Promise.reject(new Error('the api is not wired yet'));
+export async function runApi(config: Config, log: Log, signal: AbortSignal): Promise<RunningPart> {
+  const store = await openStore(config);
+  const storage = { store, records: createRecords(store), segments: createSegments(store) };
+  const connection = openConnection(config);
+  const { namespace } = config.temporal;
+  const stopping = new AbortController();
+  const preparing = AbortSignal.any([signal, stopping.signal]);
+  // Not awaited: the API takes requests while Temporal is away.
+  const { retentionDays } = config.operations;
+  prepareNamespace({ connection, namespace, retentionDays, log }, preparing).catch(() => undefined);
+  const operations = createOperations({
+    storage,
+    ingest: createIngest(),
+    client: new Client({ connection, namespace }),
+    targets: createTargetRegistry(planDefaults(config)),
+    settings: operationsSettings(config),
+    log,
+  });
+  operations.start();
+  const server = await startServer({
+    operations,
+    host: config.server.host,
+    port: config.server.port,
+    limits: { closeGraceMs: config.server.shutdownGraceMs },
+    keylessReplayWindowMs: config.ingest.keylessReplayWindowMs,
+    log,
+  });
+  return {
+    url: server.url,
+    failed: never(),
+    async stop() {
+      stopping.abort();
+      await server.close();
+      await operations.stop();
+      await Promise.allSettled([connection.close(), store.close()]);
+    },
+  };
 }
 
 /** Resolves once the server sees this worker poll. */
@@ -58,7 +98,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       store,
       records: createRecords(store),
       segments: createSegments(store),
-      findTarget: (name) => TARGETS.find((target) => target.name === name),
+      findTarget,
       findVendor: (name) => vendors.get(name),
       heartbeats: { service: connection.workflowService, namespace, identity },
       slicesMax: config.worker.slicesMax,
@@ -106,4 +146,25 @@ function createVendors({ vendors, vendorUrls }: Config): ReadonlyMap<string, Ven
       createVendor(createVendorClient({ name, baseUrl, connections, slots })),
     ]),
   );
+}
+
+function planDefaults({ worker, vendors, retry }: Config): PlanDefaults {
+  const { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax } = worker;
+  return { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax, callTimeoutMs: vendors.callTimeoutMs, retry };
+}
+
+/** A blob on the path of a submit: a slow disk is waited for, a dead one is a 503. */
+const STORE_DEADLINE_MS = 30_000;
+
+function operationsSettings({ ingest, operations, temporal }: Config): OperationsSettings {
+  return {
+    ...operations,
+    bytesMax: ingest.bodyBytesMax === 0 ? null : ingest.bodyBytesMax,
+    itemBytesMax: ingest.itemBytesMax,
+    idleTimeoutMs: ingest.bodyIdleTimeoutMs,
+    stagingLeaseMs: ingest.stagingLeaseHours * 3_600_000,
+    startDeadlineMs: temporal.callTimeoutMs,
+    callDeadlineMs: temporal.callTimeoutMs,
+    storeDeadlineMs: STORE_DEADLINE_MS,
+  };
 }

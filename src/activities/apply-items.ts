@@ -2,13 +2,13 @@
 import type { Log } from '../model/log.ts';
 import type { Applied } from '../model/outcome.ts';
 import type { SliceInput } from '../model/workflow-contract.ts';
+import type { ItemReader } from '../targets/item-reader.ts';
 import type { Target, TargetContext, TargetItem } from '../targets/target.ts';
 import { createPace } from '../vendors/local-slots.ts';
 import type { NotCalled } from '../vendors/vendor.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
 import type { Control } from './control.ts';
 import { createDueQueue } from './due-queue.ts';
-import type { ItemReader } from './item-reader.ts';
 import type { Journal } from './journal.ts';
 import type { Lease } from './lease.ts';
 import type { Decision, Rows } from './rows.ts';
@@ -120,8 +120,8 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
         return;
       }
     }
-    if (active === 0 && (closing() || nothingDueInBox())) return end();
-    rest();
+    if (active === 0 && (closing() || nothingDueInBox())) end();
+    else rest();
   }
 
   function nothingDueInBox(): boolean {
@@ -144,7 +144,8 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     const read = reader.read(task.position);
     if (!read.ok) {
       const decision: Decision = { outcome: 'failed', attempts: task.attempts, error: read.error };
-      return record(rows.decide(task.position, read.label, decision));
+      record(rows.decide(task.position, read.label, decision));
+      return;
     }
     active++;
     const applied = attempt(read.item);
@@ -175,7 +176,10 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     const down = observe(task, applied);
     const trial = { counted: task.counted, attempts: task.attempts + 1, doubt: task.doubt };
     const verdict = judge(plan, trial, applied, Date.now(), down);
-    if (verdict.kind === 'decided') return record(rows.decide(task.position, label, verdict.decision));
+    if (verdict.kind === 'decided') {
+      record(rows.decide(task.position, label, verdict.decision));
+      return;
+    }
     const { counted, doubt, dueMs } = verdict;
     later.add({ position: task.position, attempts: trial.attempts, counted, doubt, dueMs });
   }

@@ -15,7 +15,8 @@ export interface ActivityDeps {
   readonly store: BlobStore;
   readonly records: Records;
   readonly segments: Segments;
-  readonly findTarget: (name: string) => Target | undefined;
+  /** Throws where there is none of this name. */
+  readonly findTarget: (name: string) => Target;
   readonly findVendor: (name: string) => Vendor | undefined;
   readonly heartbeats: {
     readonly service: Pick<WorkflowService, 'recordActivityTaskHeartbeat'>;

@@ -1,11 +1,12 @@
 /** The standing of every item of a chunk while one slice works on it, and the rows that the slice will commit. */
-import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
+
 import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
 import { renderResultLine } from '../model/result-line.ts';
 import { type ChunkLog, outcomeOfLine, type SegmentRows } from '../storage/segments.ts';
+import type { ItemReader } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
-import type { ItemReader } from './item-reader.ts';
 import type { Leavings } from './journal.ts';
 
 /** Decided: what the result line says beside index, line and label. */

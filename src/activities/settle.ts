@@ -1,31 +1,39 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/activity';
 import { decodeChunk } from '../model/chunk.ts';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
+import { createItemReader } from '../targets/item-reader.ts';
 import { chunkBlob } from './chunk-blob.ts';
 import type { ActivityDeps } from './index.ts';
-import { createItemReader } from './item-reader.ts';
 import { reachUnjournalled, readLeavings } from './journal.ts';
 import { createRows, type Decision } from './rows.ts';
+import { targetOf } from './target-of.ts';
 
 export function createSettle(deps: ActivityDeps) {
   return async function settle(input: SettleInput): Promise<SettleAnswer> {
     const { ref, plan, run, ordinal } = input;
-    const target = deps.findTarget(plan.target);
-    if (target === undefined) throw ApplicationFailure.nonRetryable(`no target ${plan.target}`, 'unknown_target');
+    const target = targetOf(deps, plan.target);
     const at = { uid: ref.uid, run, ordinal };
     const chunk = decodeChunk(await chunkBlob(deps, input));
     const { firstIndex, items } = chunk.header;
     const log = await deps.segments.readLog(at, firstIndex);
     heartbeat();
     const reachUnwritten = input.lost ? reachUnjournalled(plan) : 0;
-    const leavings = await readLeavings(deps.store, deps.segments, { ...at, seq: log.nextSeq, firstIndex, reachUnwritten });
+    const leavings = await readLeavings(deps.store, deps.segments, {
+      ...at,
+      seq: log.nextSeq,
+      firstIndex,
+      reachUnwritten,
+    });
     const reader = createItemReader(chunk, target, ref.uid);
     const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
     for (const position of rows.open()) {
       const { doubt, attempts } = rows.standing(position);
-      rows.decide(position, reader.label(position), doubt ? { ...IN_DOUBT, attempts } : { outcome: 'cancelled', attempts });
+      rows.decide(
+        position,
+        reader.label(position),
+        doubt ? { ...IN_DOUBT, attempts } : { outcome: 'cancelled', attempts },
+      );
     }
     // Idempotent: a second settle finds the same log and writes, or adopts, the same rows.
     await deps.segments.compact(at, rows.segment(true));

@@ -4,14 +4,15 @@ import { decodeChunk } from '../model/chunk.ts';
 import type { SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
+import { createItemReader } from '../targets/item-reader.ts';
 import { applyItems } from './apply-items.ts';
 import { chunkBlob } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
 import type { ActivityDeps } from './index.ts';
-import { createItemReader } from './item-reader.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
 import { type Lease, startLease } from './lease.ts';
 import { createRows, type Rows } from './rows.ts';
+import { targetOf } from './target-of.ts';
 
 export function createSlice(deps: ActivityDeps) {
   let running = 0;
@@ -38,8 +39,7 @@ type Answer = Omit<SliceAnswer, 'contended'>;
 
 async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control, lease: Lease): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
-  const target = deps.findTarget(plan.target);
-  if (target === undefined) throw ApplicationFailure.nonRetryable(`no target ${plan.target}`, 'unknown_target');
+  const target = targetOf(deps, plan.target);
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
 

@@ -38,6 +38,9 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
 }
 
 async function tallyOf(deps: Pick<ActivityDeps, 'segments'>, at: { uid: string; run: number; ordinal: number }) {
-  const [tally, journals]: [Tally, string[]] = await Promise.all([deps.segments.tallyOf(at), deps.segments.journals(at)]);
+  const [tally, journals]: [Tally, string[]] = await Promise.all([
+    deps.segments.tallyOf(at),
+    deps.segments.journals(at),
+  ]);
   return { tally, begun: decidedItems(tally) > 0 || journals.length > 0 };
 }

@@ -115,9 +115,9 @@ function policyFaults(policy: Policy) {
 export function createTargetRegistry(defaults: PlanDefaults) {
   return {
     targetNames: () => targetNames,
-    findTarget,
-    resolvePlan: (target: { readonly name: string }, policy: Policy): Plan =>
-      resolvePlan(findTarget(target.name), policy, defaults),
+    findTarget: (name: string) => TARGETS.find((target) => target.name === name),
+    resolvePlan: ({ name }: { readonly name: string }, policy: Policy): Plan =>
+      resolvePlan(findTarget(name), policy, defaults),
     /** What a result line says of an item that no slice has seen, by its position in the chunk. */
     labelsOf(name: string, chunk: Chunk): (position: number) => ItemLabel {
       const reader = createItemReader(chunk, findTarget(name), '');

@@ -8,7 +8,9 @@ import { bundleWorkflowCode, type WorkflowBundlePath } from '@temporalio/worker'
 
 const WORKFLOWS = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 /** Everything that the import law lets into a workflow. */
-const SOURCES = [new URL('../workflows/', import.meta.url), new URL('../model/', import.meta.url)].map((url) => fileURLToPath(url));
+const SOURCES = [new URL('../workflows/', import.meta.url), new URL('../model/', import.meta.url)].map((url) =>
+  fileURLToPath(url),
+);
 
 export async function workflowBundle(folder: string): Promise<WorkflowBundlePath> {
   const codePath = join(folder, `workflows-${await sourcesHash()}.js`);

@@ -112,9 +112,7 @@ function asChild(input: OperationInput, callsPerSecond: number | null): Employer
         workflowId: `${ref.account}/${ref.id}/${run}.${state.ordinal}`,
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
-        args: [
-          { version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, inline, callsPerSecond, state },
-        ],
+        args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, inline, callsPerSecond, state }],
       });
       children.add(child);
       if (leaving) sendHome(child);

@@ -10,9 +10,12 @@ test('hands out what is due, soonest first, and nothing early', () => {
       const taken: number[] = [];
       for (let next = queue.takeDue(now); next !== null; next = queue.takeDue(now)) taken.push(next.dueMs);
       expect(taken).toEqual(dues.filter((due) => due <= now).sort((a, b) => a - b));
-      expect(queue.drain().map(({ dueMs }) => dueMs).sort((a, b) => a - b)).toEqual(
-        dues.filter((due) => due > now).sort((a, b) => a - b),
-      );
+      expect(
+        queue
+          .drain()
+          .map(({ dueMs }) => dueMs)
+          .sort((a, b) => a - b),
+      ).toEqual(dues.filter((due) => due > now).sort((a, b) => a - b));
     }),
   );
 });

@@ -5,7 +5,13 @@ import { plan } from '../../fixtures/plan.ts';
 
 const first = { counted: 0, attempts: 1, doubt: false };
 const timeout: Transient = { kind: 'transient', code: 'vendor_timeout', message: 'm', doubt: true, counts: true };
-const limited: Transient = { kind: 'transient', code: 'vendor_rate_limited', message: 'm', doubt: false, counts: false };
+const limited: Transient = {
+  kind: 'transient',
+  code: 'vendor_rate_limited',
+  message: 'm',
+  doubt: false,
+  counts: false,
+};
 
 test('a transient answer is tried again with growing pauses, until the attempts are used up', () => {
   const policy = plan({ retry: { ...plan().retry, initialIntervalMs: 100, maximumAttempts: 3 } });
@@ -15,7 +21,10 @@ test('a transient answer is tried again with growing pauses, until the attempts 
   const second = judge(policy, { counted: 1, attempts: 2, doubt: true }, timeout, 0, false);
   if (second.kind === 'again') expect(second.dueMs).toBeGreaterThanOrEqual(160);
   const last = judge(policy, { counted: 2, attempts: 3, doubt: true }, { ...timeout, code: 'vendor_error' }, 0, false);
-  expect(last).toMatchObject({ kind: 'decided', decision: { outcome: 'failed', attempts: 3, error: { retryable: true } } });
+  expect(last).toMatchObject({
+    kind: 'decided',
+    decision: { outcome: 'failed', attempts: 3, error: { retryable: true } },
+  });
 });
 
 test('an item whose last attempt nobody answered is unknown, not failed', () => {
