@@ -16,7 +16,7 @@ import { openBlobStore } from './storage/open-store.ts';
 import { createRecords } from './storage/records.ts';
 import { createSegments } from './storage/segments.ts';
 import { createTargetRegistry, findTarget, type PlanDefaults } from './targets/index.ts';
-import { openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
+import { installRuntime, openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
 import { createVendorClient } from './vendors/client.ts';
 import { createLocalSlots } from './vendors/local-slots.ts';
 import { createVendor, type Vendor } from './vendors/vendor-standing.ts';
@@ -65,6 +65,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     port: config.server.port,
     limits: { closeGraceMs: config.server.shutdownGraceMs },
     keylessReplayWindowMs: config.ingest.keylessReplayWindowMs,
+    publicUrl: config.server.publicUrl === '' ? null : config.server.publicUrl,
     log,
   });
   return {
@@ -81,6 +82,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
 
 /** Resolves once the server sees this worker poll. */
 export async function runWorker(config: Config, log: Log, signal: AbortSignal): Promise<RunningPart> {
+  installRuntime(log);
   const { namespace } = config.temporal;
   const identity = `${process.pid}@${hostname()}`;
   const store = await openStore(config);
@@ -153,10 +155,7 @@ function planDefaults({ worker, vendors, retry }: Config): PlanDefaults {
   return { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax, callTimeoutMs: vendors.callTimeoutMs, retry };
 }
 
-/** A blob on the path of a submit: a slow disk is waited for, a dead one is a 503. */
-const STORE_DEADLINE_MS = 30_000;
-
-function operationsSettings({ ingest, operations, temporal }: Config): OperationsSettings {
+function operationsSettings({ ingest, operations, temporal, blobs }: Config): OperationsSettings {
   return {
     ...operations,
     bytesMax: ingest.bodyBytesMax === 0 ? null : ingest.bodyBytesMax,
@@ -165,6 +164,6 @@ function operationsSettings({ ingest, operations, temporal }: Config): Operation
     stagingLeaseMs: ingest.stagingLeaseHours * 3_600_000,
     startDeadlineMs: temporal.callTimeoutMs,
     callDeadlineMs: temporal.callTimeoutMs,
-    storeDeadlineMs: STORE_DEADLINE_MS,
+    storeDeadlineMs: blobs.deadlineMs,
   };
 }

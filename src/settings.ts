@@ -81,7 +81,7 @@ export const SETTINGS = {
     ),
     callTimeoutMs: setting(
       'TEMPORAL_CALL_TIMEOUT_MS',
-      '1500',
+      '1200',
       whole(100, 60_000),
       'Deadline of one call to Temporal on the path of a request.',
     ),
@@ -92,6 +92,12 @@ export const SETTINGS = {
       '',
       url('file:', 's3:'),
       'Where blobs are kept: `file:///folder` or `s3://bucket/prefix`. Empty: `blobs` in the data folder.',
+    ),
+    deadlineMs: setting(
+      'BLOB_DEADLINE_MS',
+      '15000',
+      whole(100, 600_000),
+      'Milliseconds for one blob on the path of a request; then 503.',
     ),
     s3AccessKeyId: {
       ...setting('S3_ACCESS_KEY_ID', '', text(), "S3 access key. Empty: the SDK's default chain (profile, role, …)."),

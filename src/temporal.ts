@@ -1,7 +1,7 @@
 /** Connections to Temporal, and what a namespace must have before operations can run in it. */
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { NativeConnection } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { Config } from './config.ts';
 import type { Log } from './model/log.ts';
 import { SEARCH_ATTRIBUTES } from './model/workflow-contract.ts';
@@ -27,6 +27,15 @@ export function openConnection(settings: TemporalSettings): Connection {
       'grpc.max_reconnect_backoff_ms': 1_000,
     },
   });
+}
+
+/** Once per worker process, before anything of the SDK: its log becomes ours, and signals stay with `main.ts`. */
+export function installRuntime(log: Log): void {
+  const levels = { TRACE: 'debug', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
+  const logger = new DefaultLogger('INFO', ({ level, message, meta }) =>
+    log(levels[level], message, { sdk: { ...meta } }),
+  );
+  Runtime.install({ logger, shutdownSignals: [] });
 }
 
 /** For workers: tries until Temporal answers, or rejects with the signal's reason. */
