@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createVendorClient } from '../../../src/vendors/client.ts';
+import { createLocalSlots } from '../../../src/vendors/local-slots.ts';
+import type { CallContext, Slot, SlotSource, VendorClient, VendorRequest } from '../../../src/vendors/vendor.ts';
+import { eventually, startVendorUnderTest, type VendorUnderTest } from '../mock-vendor/vendor-under-test.ts';
+
+let vendor: VendorUnderTest;
+let client: VendorClient;
+beforeEach(async () => {
+  vendor = await startVendorUnderTest();
+  client = clientFor(vendor.url);
+});
+afterEach(async () => {
+  await vendor.close();
+  await client.close();
+});
+
+function clientFor(baseUrl: string, connections = 4, slots: SlotSource = createLocalSlots()): VendorClient {
+  return createVendorClient({ name: 'products', baseUrl, connections, slots });
+}
+
+const context = (change: Partial<CallContext> = {}): CallContext => ({
+  mayCall: () => true,
+  timeoutMs: 5_000,
+  signal: new AbortController().signal,
+  ...change,
+});
+const patch = (id: number): VendorRequest => ({
+  method: 'PATCH',
+  path: `/products/${id}`,
+  idempotencyKey: `u:${id}`,
+  body: '{"price":1}',
+});
+
+/** Slots that count what is taken and given back. */
+function countingSlots() {
+  const counts = { taken: 0, givenBack: 0 };
+  const source: SlotSource = {
+    take(): Slot {
+      counts.taken += 1;
+      return {
+        giveBack() {
+          counts.givenBack += 1;
+        },
+      };
+    },
+  };
+  return { counts, source };
+}
+
+test('a call reaches the vendor with its method, path, key and body', async () => {
+  expect(await client.call(patch(1), context())).toEqual({
+    kind: 'answer',
+    status: 200,
+    body: '{"id":"1","version":1}',
+  });
+  const request = { method: 'DELETE', path: '/products/2', idempotencyKey: 'u:2', body: null } as const;
+  expect(await client.call(request, context())).toMatchObject({ status: 204, body: '' });
+  expect(await vendor.ledger()).toMatchObject([
+    { method: 'PATCH', path: '/products/1', key: 'u:1', applied: true },
+    { method: 'DELETE', path: '/products/2', key: 'u:2', bodyHash: null, applied: true },
+  ]);
+});
+
+test('a path prefix of the base URL is kept', async () => {
+  const prefixed = clientFor(`${vendor.url}/products/`);
+  await prefixed.call({ ...patch(1), path: '/9' }, context());
+  expect(await vendor.ledger()).toMatchObject([{ path: '/products/9' }]);
+  await prefixed.close();
+});
+
+test.each([
+  [{ errors: { 500: 1 } }, { code: 'vendor_error', doubt: true, counts: true }],
+  [
+    { errors: { 503: 1 }, retryAfterSeconds: 7 },
+    { code: 'vendor_unavailable', doubt: false, retryAfterMs: 7_000 },
+  ],
+  [{ resetBeforeEffectRate: 1 }, { code: 'vendor_reset', doubt: true, counts: true }],
+  [{ resetAfterEffectRate: 1 }, { code: 'vendor_reset', doubt: true, counts: true }],
+])('under %j the call is transient', async (fault, expected) => {
+  await vendor.control(fault);
+  expect(await client.call(patch(1), context())).toMatchObject({ kind: 'transient', ...expected });
+});
+
+test('a 429 carries the time that the vendor asks for and does not count', async () => {
+  await vendor.control({ callsPerSecond: 0.1 });
+  await client.call(patch(1), context());
+  expect(await client.call(patch(2), context())).toMatchObject({
+    code: 'vendor_rate_limited',
+    counts: false,
+    retryAfterMs: 10_000,
+  });
+});
+
+test('a vendor that does not answer in time leaves the call in doubt, and its place to the next call', async () => {
+  await vendor.control({ hangRate: 1 });
+  const narrow = clientFor(vendor.url, 1);
+  expect(await narrow.call(patch(1), context({ timeoutMs: 50 }))).toMatchObject({
+    code: 'vendor_timeout',
+    doubt: true,
+  });
+  await vendor.control({ hangRate: 0 });
+  expect(await narrow.call(patch(1), context())).toMatchObject({ status: 200 });
+  await narrow.close();
+});
+
+test('an address where nobody listens was never called', async () => {
+  await vendor.close();
+  const expected = { code: 'vendor_unreachable', doubt: false, counts: false };
+  expect(await client.call(patch(1), context())).toMatchObject(expected);
+  vendor = await startVendorUnderTest();
+});
+
+test('an abort in flight leaves the call in doubt', async () => {
+  await vendor.control({ hangRate: 1 });
+  const stop = new AbortController();
+  const calls = [1, 2].map((id) => client.call(patch(id), context({ signal: stop.signal })));
+  await eventually(async () => ((await vendor.ledger()).length === 2 ? true : null));
+  stop.abort();
+  expect(await Promise.all(calls)).toMatchObject([
+    { code: 'aborted', doubt: true, counts: false },
+    { code: 'aborted', doubt: true, counts: false },
+  ]);
+});
+
+test('without leave no call is made, and its slot is given back', async () => {
+  const { counts, source } = countingSlots();
+  const refused = clientFor(vendor.url, 2, source);
+  expect(await refused.call(patch(1), context({ mayCall: () => false }))).toEqual({ kind: 'not_called' });
+  expect(await refused.call(patch(1), context({ signal: AbortSignal.abort() }))).toEqual({ kind: 'not_called' });
+  expect(counts).toEqual({ taken: 2, givenBack: 2 });
+  expect(await vendor.ledger()).toEqual([]);
+  await refused.close();
+});
+
+test('leave that is withdrawn while the connection is made stops the call', async () => {
+  const { counts, source } = countingSlots();
+  const cold = clientFor(vendor.url, 1, source);
+  const leave = [true, false];
+  expect(await cold.call(patch(1), context({ mayCall: () => leave.shift() ?? true }))).toEqual({ kind: 'not_called' });
+  expect(counts).toEqual({ taken: 1, givenBack: 1 });
+  expect(await cold.call(patch(2), context())).toMatchObject({ status: 200 });
+  expect((await vendor.ledger()).map((row) => row.key)).toEqual(['u:2']);
+  await cold.close();
+});
+
+test('calls over the connections wait before they take a slot or ask for leave, and can be called off', async () => {
+  await vendor.control({ hangRate: 1 });
+  const { counts, source } = countingSlots();
+  const narrow = clientFor(vendor.url, 2, source);
+  const stop = new AbortController();
+  const asked = new Set<number>();
+  const calls = [1, 2, 3, 4, 5].map((id) =>
+    narrow.call(patch(id), context({ signal: stop.signal, mayCall: () => asked.add(id) instanceof Set })),
+  );
+  await eventually(async () => ((await vendor.ledger()).length === 2 ? true : null));
+  expect([[...asked], counts.taken]).toEqual([[1, 2], 2]);
+  stop.abort();
+  expect((await Promise.all(calls)).map((answer) => answer.kind)).toEqual([
+    'transient',
+    'transient',
+    'not_called',
+    'not_called',
+    'not_called',
+  ]);
+  await vendor.control({ hangRate: 0 });
+  expect(await narrow.call(patch(6), context())).toMatchObject({ status: 200 });
+  await narrow.close();
+});
+
+test("a caller's own pace and the vendor's budget both hold", async () => {
+  const own = countingSlots();
+  const shared = countingSlots();
+  const both = clientFor(vendor.url, 2, shared.source);
+  await both.call(patch(1), context({ pace: own.source }));
+  await both.call(patch(2), context({ pace: own.source, mayCall: () => false }));
+  expect([own.counts, shared.counts]).toEqual([
+    { taken: 2, givenBack: 1 },
+    { taken: 2, givenBack: 1 },
+  ]);
+  await both.close();
+});
+
+test('a long answer is cut at 64 KiB and a slow one after its headers is in doubt', async () => {
+  const server: Server = createServer((request, response) => {
+    response.writeHead(200);
+    if (request.url === '/long') response.end('x'.repeat(10_000_000));
+    else response.write('x');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const other = clientFor(`http://127.0.0.1:${port}`);
+  const long = await other.call({ ...patch(1), path: '/long' }, context());
+  expect(long).toEqual({ kind: 'answer', status: 200, body: 'x'.repeat(64 * 1024) });
+  const slow = await other.call({ ...patch(1), path: '/slow' }, context({ timeoutMs: 50 }));
+  expect(slow).toMatchObject({ code: 'vendor_timeout', doubt: true });
+  server.closeAllConnections();
+  server.close();
+  await other.close();
+});
