@@ -1,0 +1,46 @@
+/** Every bound of the HTTP layer, with its unit and its reason. `startServer` takes others where a test or a setting says so. */
+
+export interface ApiLimits {
+  /** Milliseconds for a request's header block; a body may take hours, its silence is ingest's to judge. */
+  readonly headersTimeoutMs: number;
+  /** Longer than the idle time of usual load balancers (60 s), or they meet a connection that just closed. */
+  readonly keepAliveTimeoutMs: number;
+  /** Bytes of a request's header block; beyond them 431. */
+  readonly headerBytesMax: number;
+  /** After `close()`, milliseconds for the requests in flight. */
+  readonly closeGraceMs: number;
+  /** What is read and thrown away of a body that was answered before its end, so that the answer gets through. */
+  readonly lingerBytesMax: number;
+  readonly lingerMsMax: number;
+  /** … and the silence after which the client is taken to have read the answer. */
+  readonly lingerIdleMs: number;
+  /** Milliseconds without progress after which a reader of results is let go. */
+  readonly stalledReaderMs: number;
+  /** Seconds; a longer `Prefer: wait` is cut to it. */
+  readonly waitSecondsMax: number;
+  /** Status is cached for 500 ms: asking more often brings nothing. */
+  readonly waitIntervalMs: number;
+  /** Readers waiting at once; one more is answered at once. */
+  readonly waitersMax: number;
+  /** A probe that hangs is a probe that failed. */
+  readonly healthTimeoutMs: number;
+  readonly listItemsDefault: number;
+  readonly listItemsMax: number;
+}
+
+export const API_LIMITS: ApiLimits = {
+  headersTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 75_000,
+  headerBytesMax: 32 * 1024,
+  closeGraceMs: 10_000,
+  lingerBytesMax: 64 * 1024 * 1024,
+  lingerMsMax: 10_000,
+  lingerIdleMs: 2_000,
+  stalledReaderMs: 120_000,
+  waitSecondsMax: 60,
+  waitIntervalMs: 500,
+  waitersMax: 1_000,
+  healthTimeoutMs: 3_000,
+  listItemsDefault: 50,
+  listItemsMax: 1_000,
+};

@@ -1,0 +1,54 @@
+/** The step from a request to an accepted operation, the same for every surface. */
+import type { Surface } from '../model/operation.ts';
+import type { SubmitFields } from '../model/submit-fields.ts';
+import type { OperationView } from '../operations/operations.ts';
+import type { ApiContext, AppDeps } from './context.ts';
+import { readIdempotencyKey } from './idempotency-key.ts';
+import { absoluteUrl, retryAfterSeconds } from './render.ts';
+import { requestBody } from './request-body.ts';
+
+export interface Submission {
+  readonly surface: Surface;
+  readonly target: string | null;
+  readonly keylessReplayWindowMs: number;
+  readonly policy: SubmitFields['policy'];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Resolves when the operation is kept. The body goes to the verb unread: no parser of Hono's sees it. */
+export async function submit(
+  c: ApiContext,
+  deps: Pick<AppDeps, 'operations'>,
+  submission: Submission,
+): Promise<{ readonly operation: OperationView; readonly replayed: boolean }> {
+  const key = readIdempotencyKey(c.req.header('Idempotency-Key'));
+  const body = requestBody(c);
+  try {
+    return await deps.operations.submit({
+      ...submission,
+      account: c.get('account'),
+      key,
+      body,
+      contentType: c.req.header('Content-Type') ?? null,
+      contentEncoding: c.req.header('Content-Encoding') ?? null,
+      submittedBy: null,
+      traceId: c.get('traceId'),
+      signal: c.req.raw.signal,
+    });
+  } finally {
+    body.destroy();
+  }
+}
+
+/** The headers of a 202: where it is, when to look, whether this request was the first. */
+export function acceptedHeaders(
+  c: ApiContext,
+  deps: Pick<AppDeps, 'publicUrl'>,
+  accepted: { readonly operation: OperationView; readonly replayed: boolean; readonly statusPath: string },
+): Record<string, string> {
+  return {
+    Location: absoluteUrl(c, accepted.statusPath, deps.publicUrl),
+    'Retry-After': String(retryAfterSeconds(accepted.operation) ?? 1),
+    ...(accepted.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
+  };
+}

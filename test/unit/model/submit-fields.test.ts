@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { isTimestamp, readSubmitFields } from '../../../src/model/submit-fields.ts';
+
+describe('submit fields', () => {
+  it('leaves what is absent to the target', () => {
+    expect(readSubmitFields({})).toEqual({ target: null, policy: {}, metadata: null });
+  });
+
+  it('reads every field that may be set', () => {
+    const fields = { target: 'products', priority: '1', concurrency: '8', callsPerSecond: '50', maximumAttempts: '3' };
+    expect(readSubmitFields({ ...fields, metadata: '{"who":"me"}' })).toEqual({
+      target: 'products',
+      policy: { priority: 1, concurrency: 8, callsPerSecond: 50, maximumAttempts: 3 },
+      metadata: { who: 'me' },
+    });
+  });
+
+  it.each([
+    ['priority', '0'],
+    ['priority', '6'],
+    ['priority', ''],
+    ['concurrency', '1.5'],
+    ['concurrency', '1e2'],
+    ['concurrency', '-1'],
+    ['callsPerSecond', '0x10'],
+    ['callsPerSecond', ' 5'],
+    ['maximumAttempts', '101'],
+    ['maximumAttempts', '9'.repeat(400)],
+    ['metadata', '[]'],
+    ['metadata', 'null'],
+    ['metadata', '"text"'],
+    ['metadata', '{'],
+    ['metadata', JSON.stringify({ text: 'x'.repeat(4_096) })],
+    ['scheduledAt', 'tomorrow'],
+    ['scheduledAt', '2099-01-01T00:00:00'],
+    ['scheduledAt', '2099-02-30T00:00:00Z'],
+  ])('refuses %s=%s and names the field', (name, text) => {
+    const errors = [expect.objectContaining({ parameter: name })];
+    const expected = expect.objectContaining({ code: 'invalid_policy', facts: expect.objectContaining({ errors }) });
+    expect(() => readSubmitFields({ [name]: text })).toThrow(expected);
+  });
+
+  it('refuses a time in the past as such, and a time to come as not available yet', () => {
+    expect(() => readSubmitFields({ scheduledAt: '2001-01-01T00:00:00Z' })).toThrow('in the past');
+    expect(() => readSubmitFields({ scheduledAt: '2999-01-01T00:00:00+02:00' })).toThrow('not available yet');
+  });
+
+  it('takes metadata of exactly 4,096 bytes', () => {
+    const text = JSON.stringify({ text: 'x'.repeat(4_096 - '{"text":""}'.length) });
+    expect(readSubmitFields({ metadata: text }).metadata).toHaveProperty('text');
+  });
+
+  it.each([
+    ['2026-11-21T12:00:00Z', true],
+    ['2026-11-21T12:00:00.123+05:30', true],
+    ['2024-02-29T00:00:00Z', true],
+    ['2026-02-29T00:00:00Z', false],
+    ['2026-13-01T00:00:00Z', false],
+    ['2026-11-21T25:00:00Z', false],
+    ['2026-11-21', false],
+    ['2026-11-21 12:00:00Z', false],
+  ])('says of the timestamp %s: %s', (text, valid) => {
+    expect(isTimestamp(text)).toBe(valid);
+  });
+});
