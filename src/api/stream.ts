@@ -12,7 +12,8 @@ interface StreamDeps {
 /**
  * The first piece is awaited before the head goes out: a source that fails at once gets a proper problem.
  * One that fails later gets its connection destroyed; a shortened body must never look whole.
- * Not through Hono's web streams: those copy each piece and reach a fifth of the speed.
+ * Written to Node's response itself, because the time-out of a stalled reader and the tearing are its to do;
+ * Hono's web streams are as fast (measured: both over 500 MB/s).
  */
 export async function answerStream(
   c: ApiContext,
