@@ -217,9 +217,9 @@ function describeLogs(store: () => BlobStore): void {
 
   it('goes on behind what a log holds when it is opened again', async () => {
     const key = `${freshPrefix()}log`;
-    const entries = Array.from({ length: 12 }, (_, i) => `entry ${i}`);
-    await appendAll(store(), key, entries.slice(0, 11));
-    await appendAll(store(), key, entries.slice(11));
+    const entries = Array.from({ length: 121 }, (_, i) => `entry ${i}`);
+    await appendAll(store(), key, entries.slice(0, 120));
+    await appendAll(store(), key, entries.slice(120));
     expect(await logText(store(), key)).toEqual(entries);
   });
 

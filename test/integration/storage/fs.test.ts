@@ -49,10 +49,14 @@ describe('fs store on its disk', () => {
     const { store, root } = opened;
     const key = `${freshPrefix()}log`;
     await appendAll(store, key, ['one', 'two']);
-    await appendFile(join(root, `${key}!log`), tail);
+    const file = join(root, `${key}!log`);
+    const { size } = await stat(file);
+    await appendFile(file, tail);
     expect(await logText(store, key)).toEqual(['one', 'two']);
-    await appendAll(store, key, ['three']);
-    expect(await logText(store, key)).toEqual(['one', 'two', 'three']);
+    // An empty entry is shorter than any of these tails, so what is left of one would show.
+    await appendAll(store, key, ['']);
+    expect((await stat(file)).size).toBe(size + 8);
+    expect(await logText(store, key)).toEqual(['one', 'two', '']);
   });
 
   it('makes a folder again that was deleted behind its back', async () => {
