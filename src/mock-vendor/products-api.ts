@@ -60,39 +60,19 @@ export function createProductsApi(deps: ProductsApiDeps, initial: Settings): Pro
   }
 
   function arrive(call: Call): void {
-    const refusal = refusalOf(call);
+    const refusal = refusalOf(call, settings, faults);
     if (refusal !== null) {
       end(call, refusal);
       return;
     }
     const fate = faults.draw();
     const delayMs = faults.delayMs();
-    const early = endingBeforeKey(fate) ?? underKey(call, fate);
+    const early = endingBeforeKey(fate, settings) ?? endingUnderKey(call, fate);
     later(delayMs, early === null ? () => execute(call, fate) : () => end(call, early));
   }
 
-  /** Refused without a fate being drawn: the vendor is down, or the call is over the limit. */
-  function refusalOf(call: Call): Ending | null {
-    const { down, retryAfterSeconds, callsPerSecond } = settings;
-    if (down === 'reset') return { answer: 'reset' };
-    if (down) return { answer: problem(503, 'down', 'the vendor is down'), retryAfterSeconds };
-    const waitSeconds = faults.overLimit(call.at);
-    if (waitSeconds === null) return null;
-    const answer = problem(429, 'rate_limited', `more than ${callsPerSecond} calls per second`);
-    return { answer, retryAfterSeconds: waitSeconds };
-  }
-
-  /** Faults that come before the key is looked at leave no trace of the call but its ledger row. */
-  function endingBeforeKey(fate: Fate): Ending | null {
-    if (fate.kind === 'hang') return { answer: 'hang' };
-    if (fate.kind === 'reset_before') return { answer: 'reset' };
-    if (fate.kind !== 'error') return null;
-    const { retryAfterSeconds } = settings;
-    return { answer: problem(fate.status, 'injected', `injected ${fate.status}`), retryAfterSeconds };
-  }
-
   /** Null where the call is the first under its key, or has none, and is to be executed. */
-  function underKey(call: Call, fate: Fate): Ending | null {
+  function endingUnderKey(call: Call, fate: Fate): Ending | null {
     if (call.key === null || settings.ignoreKeys) return null;
     const verdict = deps.keys.begin(call.key, fingerprint(call));
     if (verdict.kind === 'first') return null;
@@ -117,13 +97,8 @@ export function createProductsApi(deps: ProductsApiDeps, initial: Settings): Pro
       const at = performance.timeOrigin + performance.now();
       const lagMs = deps.lagMs();
       readBody(request, (body) => {
-        if (body === 'too_large')
-          return send(response, problem(413, 'content_too_large', 'body over 4 MiB'), false, null);
-        const method = request.method ?? '';
-        const path = request.url ?? '';
-        const key = headerOf(request.rawHeaders, 'idempotency-key');
-        const bodyHash = body === null ? null : hashText(body);
-        arrive({ at, lagMs, key, method, path, body, bodyHash, response, product: toProductCall(method, path, body) });
+        if (body === 'too_large') send(response, TOO_LARGE, false, null);
+        else arrive(toCall(request, response, { at, lagMs, body }));
       });
     },
     configure(next, { reseed }) {
@@ -137,6 +112,38 @@ export function createProductsApi(deps: ProductsApiDeps, initial: Settings): Pro
   };
 }
 
+/** Refused without a fate being drawn: the vendor is down, or the call is over the limit. */
+function refusalOf(call: Call, settings: Settings, faults: FaultPlan): Ending | null {
+  const { down, retryAfterSeconds, callsPerSecond } = settings;
+  if (down === 'reset') return { answer: 'reset' };
+  if (down) return { answer: problem(503, 'down', 'the vendor is down'), retryAfterSeconds };
+  const waitSeconds = faults.overLimit(call.at);
+  if (waitSeconds === null) return null;
+  const answer = problem(429, 'rate_limited', `more than ${callsPerSecond} calls per second`);
+  return { answer, retryAfterSeconds: waitSeconds };
+}
+
+/** Faults that come before the key is looked at leave no trace of the call but its ledger row. */
+function endingBeforeKey(fate: Fate, { retryAfterSeconds }: Settings): Ending | null {
+  if (fate.kind === 'hang') return { answer: 'hang' };
+  if (fate.kind === 'reset_before') return { answer: 'reset' };
+  if (fate.kind !== 'error') return null;
+  return { answer: problem(fate.status, 'injected', `injected ${fate.status}`), retryAfterSeconds };
+}
+
+function toCall(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { at, lagMs, body }: Pick<Call, 'at' | 'lagMs' | 'body'>,
+): Call {
+  const method = request.method ?? '';
+  const path = request.url ?? '';
+  const key = headerOf(request.rawHeaders, 'idempotency-key');
+  const bodyHash = body === null ? null : hashText(body);
+  return { at, lagMs, key, method, path, body, bodyHash, response, product: toProductCall(method, path, body) };
+}
+
+const TOO_LARGE = problem(413, 'content_too_large', 'body over 4 MiB');
 const KEY_IN_USE = problem(409, 'idempotency_key_in_use', 'a call with this idempotency key is running');
 const KEY_REUSED = problem(422, 'idempotency_key_reused', 'this idempotency key was used with other parameters');
 

@@ -24,9 +24,7 @@ export function exchange(
     let settled = false;
     let status = 0;
     let retryAfter: string | undefined;
-    let first: Buffer | null = null;
-    let rest: Buffer[] | null = null;
-    let bytes = 0;
+    const body = createBody();
 
     function settle(result: VendorAnswer | Transient | NotCalled): void {
       if (settled) return;
@@ -62,17 +60,13 @@ export function exchange(
         retryAfter = typeof header === 'string' ? header : header?.[0];
       },
       onResponseData(_controller, part) {
-        bytes += part.length;
-        if (first === null) first = part;
-        else if (rest === null) rest = [first, part];
-        else rest.push(part);
         // The rest of a longer body is not worth its time: the connection goes, the answer stands.
-        if (bytes <= VENDOR_BODY_BYTES_MAX) return;
-        settle(classifyAnswer(status, retryAfter, toText(first, rest), Date.now()));
+        if (body.add(part) <= VENDOR_BODY_BYTES_MAX) return;
+        settle(classifyAnswer(status, retryAfter, body.text(), Date.now()));
         controller?.abort(GIVEN_UP);
       },
       onResponseEnd() {
-        if (!settled) settle(classifyAnswer(status, retryAfter, toText(first, rest), Date.now()));
+        if (!settled) settle(classifyAnswer(status, retryAfter, body.text(), Date.now()));
         over();
       },
       onResponseError(_controller, error) {
@@ -85,10 +79,25 @@ export function exchange(
 
 const GIVEN_UP = new Error('call given up');
 
-function toText(first: Buffer | null, rest: readonly Buffer[] | null): string {
-  if (first === null) return '';
-  const body = rest === null ? first : Buffer.concat(rest);
-  return body.toString('utf8', 0, VENDOR_BODY_BYTES_MAX);
+/** Most bodies come in one piece: only more of them make a list. */
+function createBody() {
+  let first: Buffer | null = null;
+  let rest: Buffer[] | null = null;
+  let bytes = 0;
+  return {
+    /** Returns the bytes so far. */
+    add(part: Buffer): number {
+      if (first === null) first = part;
+      else if (rest === null) rest = [first, part];
+      else rest.push(part);
+      bytes += part.length;
+      return bytes;
+    },
+    text(): string {
+      if (first === null) return '';
+      return (rest === null ? first : Buffer.concat(rest)).toString('utf8', 0, VENDOR_BODY_BYTES_MAX);
+    },
+  };
 }
 
 /** One listener per signal instead of one per call: a slice's calls all share its signal. */

@@ -20,7 +20,7 @@ describe('settings', () => {
     await vendor.control({ latencyMs: 5 });
     const answer = await vendor.control({ strict: true });
     expect(await answer.json()).toEqual({ ...DEFAULT_SETTINGS, latencyMs: 5, strict: true });
-    await fetch(`${vendor.url}/control/reset`, { method: 'DELETE' });
+    await fetch(`${vendor.url}/control/reset`, { method: 'POST' });
     expect(await settings()).toEqual(DEFAULT_SETTINGS);
   });
 
