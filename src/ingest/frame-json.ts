@@ -50,13 +50,19 @@ export function countLineBreak(cursor: JsonCursor, bytes: Buffer, at: number): v
 
 /** Passes white space and counts its line breaks. */
 export function skipWhitespace(cursor: JsonCursor, bytes: Buffer, from: number): number {
+  const length = bytes.length;
+  let previous = from === 0 ? (cursor.afterCr ? 0x0d : 0) : bytes[from - 1];
+  let breaks = 0;
   let at = from;
-  for (; at < bytes.length; at++) {
+  for (; at < length; at++) {
     const byte = bytes[at] ?? 0;
-    if (byte > 0x20) return at;
-    if (byte === 0x0a || byte === 0x0d) countLineBreak(cursor, bytes, at);
-    else if (byte !== 0x20 && byte !== 0x09) return at;
+    if (byte > 0x20) break;
+    if (byte === 0x0a) breaks += previous === 0x0d ? 0 : 1;
+    else if (byte === 0x0d) breaks++;
+    else if (byte !== 0x20 && byte !== 0x09) break;
+    previous = byte;
   }
+  cursor.line += breaks;
   return at;
 }
 

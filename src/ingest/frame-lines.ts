@@ -22,14 +22,19 @@ export function createLineFramer(writer: ItemWriter): Framer {
 
   /** Passes line ends; returns where a line begins, or the length. */
   const skipLineEnds = (bytes: Buffer, from: number): number => {
+    const length = bytes.length;
+    let previous = afterCr ? CR : LF;
+    let ends = 0;
     let at = from;
-    for (; at < bytes.length; at++) {
-      const byte = bytes[at];
-      if (byte === LF && !afterCr) line++;
-      else if (byte === CR) line++;
-      else if (byte !== LF) break;
-      afterCr = byte === CR;
+    for (; at < length; at++) {
+      const byte = bytes[at] ?? 0;
+      if (byte === LF) ends += previous === CR ? 0 : 1;
+      else if (byte === CR) ends++;
+      else break;
+      previous = byte;
     }
+    line += ends;
+    afterCr = at === length && previous === CR;
     return at;
   };
 
@@ -48,7 +53,6 @@ export function createLineFramer(writer: ItemWriter): Framer {
         if (!open) {
           at = skipLineEnds(bytes, at);
           if (at === bytes.length) return;
-          afterCr = false;
           open = true;
           blank = true;
           writer.begin(line);

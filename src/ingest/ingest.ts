@@ -39,6 +39,8 @@ export interface Ingested {
 /**
  * Frames the body and hands out chunks in order. Throws TrancheError: malformed_body (with `offset`),
  * unsupported_media_type, unsupported_content_coding, content_too_large, no_items, invalid_header,
- * unsupported_charset, client_gone, body_timeout. After a throw no further chunk is handed out.
+ * unsupported_charset, client_gone, body_timeout, and whatever the sink throws. After a throw no further chunk is
+ * handed out, none is under way in the sink, and the body is paused but left open, since destroying a socket's body
+ * would cut off the answer: answer with `Connection: close`. Offsets in a multipart's `file` are the part's own.
  */
 export type Ingest = (request: IngestRequest, sink: ChunkSink) => Promise<Ingested>;
