@@ -1,0 +1,76 @@
+/** Entry of `npm run bench -- <scenario> [--option N]`: boots a stack of its own, runs one scenario, prints its report as the last line. */
+import { cpus } from 'node:os';
+import { accept } from './accept.ts';
+import { cost } from './cost.ts';
+import { engine } from './engine.ts';
+import { memory } from './memory.ts';
+import { describeOptions } from './options.ts';
+import type { Report, Scenario } from './scenario.ts';
+import { bootStack } from './stack.ts';
+import { vendor } from './vendor.ts';
+
+const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost];
+const INTERRUPTED_EXIT_CODE = 130;
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
+}
+if (process.connected) process.on('disconnect', () => stopping.abort(new Error('the parent process is gone')));
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  const scenario = SCENARIOS.find((candidate) => candidate.name === name);
+  if (scenario === undefined) {
+    tell(`usage: npm run bench -- <scenario> [--option N]${SCENARIOS.map(describe).join('')}`);
+    return 2;
+  }
+  try {
+    const run = scenario.prepare(args);
+    const report = await withStack(scenario, run);
+    process.stdout.write(`${JSON.stringify({ scenario: scenario.name, ...rounded(report), ...machine() })}\n`);
+    return 0;
+  } catch (error) {
+    tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return stopping.signal.aborted ? INTERRUPTED_EXIT_CODE : 1;
+  }
+}
+
+async function withStack(scenario: Scenario, run: ReturnType<Scenario['prepare']>): Promise<Report> {
+  const { signal } = stopping;
+  const stack = await bootStack({ env: scenario.env ?? {}, signal, tell });
+  try {
+    return await run({ stack, signal, tell });
+  } finally {
+    await stack.stop();
+  }
+}
+
+function describe({ name, specs }: Scenario): string {
+  return `\n  ${name}: ${describeOptions(specs)}`;
+}
+
+function tell(line: string): void {
+  process.stderr.write(`bench: ${line}\n`);
+}
+
+function machine() {
+  const [first] = cpus();
+  return {
+    node: process.versions.node,
+    cores: cpus().length,
+    cpu: first?.model ?? 'unknown',
+    at: new Date().toISOString(),
+  };
+}
+
+/** Three places, or five significant digits below 1: more is noise. */
+function rounded(report: Report): object {
+  const text = JSON.stringify(report, (_name, member) => (typeof member === 'number' ? round(member) : member));
+  return JSON.parse(text) as object;
+}
+
+function round(figure: number): number {
+  return Number(Math.abs(figure) < 1 ? figure.toPrecision(5) : figure.toFixed(3));
+}
