@@ -33,8 +33,13 @@ export interface TouchedProduct {
   deleted: boolean;
 }
 
+export interface ProductRules {
+  readonly strict: boolean;
+  readonly rejectNames: readonly string[];
+}
+
 export interface ProductStore {
-  execute(call: ProductCall, rules: { readonly strict: boolean; readonly rejectNames: readonly string[] }): Execution;
+  execute(call: ProductCall, rules: ProductRules): Execution;
   get(id: string): ProductRow | null;
   rows(): Generator<ProductRow>;
   clear(): void;
@@ -95,12 +100,8 @@ export function createProductStore(): ProductStore {
       if (call.method === 'DELETE') return remove(call.id ?? '');
       const product = parseObject(call.body);
       if (product === null) return refuse(400, 'malformed_body', 'the body must be a JSON object');
-      if (rules.strict && call.id === null && typeof product['name'] !== 'string') {
-        return refuse(422, 'name_required', 'name is required');
-      }
-      if (rules.rejectNames.length > 0 && rules.rejectNames.includes(String(product['name']))) {
-        return refuse(422, 'name_rejected', `name ${String(product['name'])} is not accepted`);
-      }
+      const refusal = refusalOf(product['name'], call, rules);
+      if (refusal !== null) return refusal;
       const body = (call.body ?? '').trim();
       if (call.id !== null) return update(call.id, body);
       return create(body, Object.hasOwn(product, 'id') ? idOf(body) : null, rules.strict);
@@ -114,6 +115,12 @@ export function createProductStore(): ProductStore {
     },
     clear: () => products.clear(),
   };
+}
+
+function refusalOf(name: unknown, call: ProductCall, { strict, rejectNames }: ProductRules): Execution | null {
+  if (strict && call.id === null && typeof name !== 'string') return refuse(422, 'name_required', 'name is required');
+  if (typeof name !== 'string' || !rejectNames.includes(name)) return null;
+  return refuse(422, 'name_rejected', `name ${name} is not accepted`);
 }
 
 function refuse(status: number, code: string, message: string): Execution {
