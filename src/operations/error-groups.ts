@@ -19,16 +19,17 @@ export function createErrorGroups(results: (request: ResultsRequest) => Promise<
 
   async function count(account: string, id: string): Promise<readonly ErrorGroup[]> {
     const { operation, complete, lines } = await results({ account, id });
+    const name = `${account}/${id}/${operation.run}`;
+    const known = complete ? ended.get(name) : undefined;
+    if (known !== undefined) return known;
     const { failed, unknown } = operation.counts;
     const groups = complete && failed + unknown === 0 ? [] : await groupErrors(lines);
-    if (complete) ended.set(`${account}/${id}/${operation.run}`, groups);
+    if (complete) ended.set(name, groups);
     return groups;
   }
 
   return async (account: string, id: string): Promise<readonly ErrorGroup[]> => {
     const name = `${account}/${id}`;
-    const known = ended.get(`${name}/1`);
-    if (known !== undefined) return known;
     const running = counting.get(name) ?? count(account, id).finally(() => counting.delete(name));
     counting.set(name, running);
     return await running;

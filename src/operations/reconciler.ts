@@ -119,6 +119,8 @@ export function createReconciler({ storage, temporal, nudges, settings, log }: R
     const ageMs = Date.now() - leaseAt;
     if (operationId === null) return await expire(uid, ageMs);
     if (ageMs < FRESH_MS && !nudged) return FRESH_MS - ageMs;
+    // Nothing can be started now: an outage must not become a storm of reads.
+    if (link.isDown() && ageMs <= settings.stagingLeaseMs) return FAULT_WAIT_MS;
     const record = await blob('a record', records.readRecord(account, operationId));
     if (record === null) return await expire(uid, ageMs);
     if (record.uid !== uid) return await sweep(uid);

@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EMPTY_TALLY, type OperationRecord, type Progress } from '../../../src/model/operation.ts';
+import { knownRecord, queuedProgress, toView } from '../../../src/operations/view.ts';
+import { plan } from '../../fixtures/plan.ts';
+
+const record: OperationRecord = {
+  version: 1,
+  id: 'op',
+  account: 'default',
+  uid: 'UID',
+  key: 'secret key',
+  fingerprint: 'ff',
+  surface: 'v1',
+  target: 'products',
+  plan: plan(),
+  chunkItems: [10],
+  total: 10,
+  input: { mediaType: 'application/json', bytes: 1, sha256: 'aa' },
+  metadata: {},
+  priority: 3,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  scheduledAt: null,
+  expiresAt: '2026-01-31T00:00:00.000Z',
+  submittedBy: null,
+  traceId: 't',
+  inlineChunk: 'AAAA',
+};
+const known = knownRecord(record);
+const running: Progress = {
+  ...queuedProgress(known),
+  state: 'running',
+  revision: 4,
+  running: 3,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  asOf: '2026-01-01T00:00:02.000Z',
+};
+
+describe('a view', () => {
+  it('of a record alone is queued, with nothing decided', () => {
+    const view = toView(known, queuedProgress(known), false);
+    expect(view).toMatchObject({ state: 'queued', revision: 0, live: false, asOf: record.createdAt });
+    expect(view.counts).toMatchObject({ total: 10, pending: 10, running: 0 });
+    expect(view.progress).toEqual({ percent: 0, itemsPerSecond: null, etaSeconds: null });
+  });
+
+  it('shows neither key nor items', () => {
+    expect(known).not.toHaveProperty('inlineChunk');
+    expect(JSON.stringify(toView(known, running, true))).not.toMatch(/secret|AAAA/);
+  });
+
+  it('has a rate and an estimate once something is decided', () => {
+    const some = { ...running, tally: { ...EMPTY_TALLY, succeeded: 3, failed: 1 } };
+    expect(toView(known, some, true).progress).toEqual({ percent: 40, itemsPerSecond: 2, etaSeconds: 3 });
+    expect(toView(known, { ...some, state: 'paused' }, true).progress.etaSeconds).toBeNull();
+    const ended = { ...some, state: 'ended', endedAt: '2026-01-01T00:00:04.000Z' } as const;
+    expect(toView(known, ended, true).progress).toEqual({ percent: 40, itemsPerSecond: 1, etaSeconds: 0 });
+  });
+
+  it('has no rate where the clocks give none', () => {
+    const early = { ...running, asOf: running.startedAt ?? '', tally: { ...EMPTY_TALLY, succeeded: 1 } };
+    expect(toView(known, early, true).progress.itemsPerSecond).toBeNull();
+  });
+
+  it('adds up, and says 100 % only where all is decided', () => {
+    const share = fc.nat({ max: 1_000_000 });
+    fc.assert(
+      fc.property(share, share, share, share, (undecided, succeeded, failed, inFlight) => {
+        const total = undecided + succeeded + failed;
+        const progress = { ...running, running: inFlight, tally: { ...EMPTY_TALLY, succeeded, failed } };
+        const { counts, progress: pace } = toView({ ...known, total }, progress, true);
+        const { total: sum, ...parts } = counts;
+        expect(Object.values(parts).reduce((a, b) => a + b)).toBe(sum);
+        expect(pace.percent === 100).toBe(undecided === 0);
+      }),
+    );
+  });
+});
