@@ -15,18 +15,22 @@ const REPEATED_SIGNAL_MS = 1_000;
 await ensureDependencies();
 run(pickNode(), process.argv.slice(2));
 
-/** `npm ci` where node_modules does not hold what package-lock.json names; one process at a time. */
+/**
+ * Installs where node_modules does not hold what package-lock.json names; one process at a time. Not `npm ci`: it
+ * refuses a lock without every platform's optional packages, which not every registry has. --no-save keeps the lock.
+ */
 async function ensureDependencies() {
   if (dependenciesStand()) return;
   await withLock(() => {
     if (dependenciesStand()) return;
-    process.stderr.write('tranche: installing dependencies (npm ci) …\n');
+    process.stderr.write('tranche: installing dependencies (npm install) …\n');
     const npm = process.env.npm_execpath;
-    const args = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+    const args = ['install', '--no-save', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
     const [file, all] = npm?.endsWith('.js') ? [process.execPath, [npm, ...args]] : ['npm', args];
     // stdout belongs to the entry: `npm start` prints one line there.
     const { status, error } = spawnSync(file, all, { cwd: root, stdio: ['ignore', 2, 2], timeout: INSTALL_MAX_MS });
-    if (status !== 0) fail(`npm ci failed (${error?.message ?? `exit code ${status}`}): see above; then try again.`);
+    if (status !== 0)
+      fail(`npm install failed (${error?.message ?? `exit code ${status}`}): see above; then try again.`);
     writeFileSync(stampFile, lockHash());
   });
 }
