@@ -44,6 +44,9 @@ export interface Reconciler {
 }
 
 /** What is remembered of one open marker between two looks. */
+/** Started, task scheduled, closed: no worker has ever taken the workflow up. */
+const HISTORY_UNTOUCHED = 3;
+
 interface Watch {
   nextAt: number;
   restarts: number;
@@ -157,11 +160,16 @@ export function createReconciler({ storage, temporal, nudges, settings, log }: R
   }
 
   /** `settle`: somebody ended it; `resume`: it was lost. */
-  async function describe({ account, id }: OperationRecord): Promise<'running' | 'absent' | 'settle' | 'resume'> {
+  async function describe({
+    account,
+    id,
+  }: OperationRecord): Promise<'running' | 'absent' | 'settle' | 'settle_untouched' | 'resume'> {
     const handle = client.workflow.getHandle(workflowIdOf(account, id));
     try {
-      const { status } = await link.call(settings.callDeadlineMs, () => handle.describe());
-      if (status.name === 'TERMINATED' || status.name === 'CANCELLED' || status.name === 'FAILED') return 'settle';
+      const { status, historyLength } = await link.call(settings.callDeadlineMs, () => handle.describe());
+      if (status.name === 'TERMINATED' || status.name === 'CANCELLED' || status.name === 'FAILED') {
+        return historyLength <= HISTORY_UNTOUCHED ? 'settle_untouched' : 'settle';
+      }
       return status.name === 'TIMED_OUT' || status.name === 'COMPLETED' ? 'resume' : 'running';
     } catch (error) {
       if (faultOf(error) === 'not_found') return 'absent';

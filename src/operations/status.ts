@@ -12,7 +12,7 @@ import type { OperationView } from './operations.ts';
 import { faultOf, type TemporalLink } from './temporal-link.ts';
 import { type KnownRecord, knownRecord, queuedProgress, toView } from './view.ts';
 
-const KNOWN_MAX = 10_000;
+const KNOWN_MAX = 5_000;
 /** For one blob on the path of a status: the rest of the deadline is the query's. */
 const BLOB_DEADLINE_MS = 400;
 /** After a query that came to nothing readers get the stored status at once; the next query runs behind their backs. */

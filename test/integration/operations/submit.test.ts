@@ -1,5 +1,6 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BlobStore } from '../../../src/storage/blob-store.ts';
 import { createRecords } from '../../../src/storage/records.ts';
 import {
   type Folder,
@@ -142,6 +143,47 @@ describe('submit', () => {
     await expect(operations.submit(torn)).rejects.toMatchObject({ code: 'malformed_body' });
     expect(await keysUnder(folder.store, 'data/')).toEqual([]);
     expect(await keysUnder(folder.store, 'open/')).toEqual([]);
+  });
+
+  it('takes target, policy and metadata from the form', async () => {
+    const account = freshAccount();
+    const parts = { target: 'noop', concurrency: '3', metadata: '{"who":"me"}' };
+    const form = Object.entries(parts)
+      .map(([name, value]) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+      .concat(
+        '--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\na,b\r\n1,2\r\n',
+        '--b--\r\n',
+      );
+    const contentType = 'multipart/form-data; boundary=b';
+    const operations = operationsOn(folder.store, env.client);
+    const { operation } = await operations.submit(request(form.join(''), { account, contentType, target: null }));
+    expect(operation).toMatchObject({ target: 'noop', metadata: { who: 'me' }, counts: { total: 1 } });
+    const record = await createRecords(folder.store).readRecord(account, operation.id);
+    expect(record?.plan.sliceConcurrency).toBe(3);
+    const other = form.join('').replace('noop', 'none');
+    await expect(operations.submit(request(other, { account, contentType, target: null }))).rejects.toMatchObject({
+      code: 'unknown_target',
+    });
+  });
+
+  it('asks the store what became of a record whose create failed, and keeps the chunks where it cannot tell', async () => {
+    const account = freshAccount();
+    const large = `${JSON.stringify('x'.repeat(60_000))}\n`;
+    for (const lands of [true, false]) {
+      const torn: BlobStore = {
+        ...folder.store,
+        async create(key, bytes) {
+          if (!key.startsWith('operations/')) return await folder.store.create(key, bytes);
+          if (lands) await folder.store.create(key, bytes);
+          throw new Error('the answer was lost');
+        },
+      };
+      const submitting = operationsOn(torn, env.client).submit(request(large, { account, key: `lands-${lands}` }));
+      if (lands) expect(await submitting).toMatchObject({ replayed: false, operation: { id: 'lands-true' } });
+      else await expect(submitting).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    expect(await keysUnder(folder.store, 'data/')).toHaveLength(2);
+    expect(await keysUnder(folder.store, 'open/')).toHaveLength(2);
   });
 
   it('names the targets there are before it reads a byte', async () => {
