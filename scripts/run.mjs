@@ -11,6 +11,7 @@ const lockFolder = join(root, '.cache', 'install.lock');
 const NODE_MIN = [22, 18];
 const INSTALL_MAX_MS = 15 * 60_000;
 const REPEATED_SIGNAL_MS = 1_000;
+const PARENT_POLL_MS = 500;
 
 await ensureDependencies();
 run(pickNode(), process.argv.slice(2));
@@ -150,12 +151,26 @@ function run(node, [script, ...args]) {
       child.kill(signal);
     });
   }
+  const watch = watchParent(() => child.kill('SIGTERM'));
   child.once('error', (error) => fail(`cannot start ${node}: ${error.message}`));
   child.once('exit', (code, signal) => {
+    clearInterval(watch);
     process.exitCode = code ?? 128 + (signal === 'SIGINT' ? 2 : signal === 'SIGKILL' ? 9 : 15);
     if (child.connected) child.disconnect();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name);
   });
+}
+
+/** npm that is killed takes its script with it; started by hand, one may outlive the shell. */
+function watchParent(stop) {
+  const parent = process.ppid;
+  if (process.env.npm_lifecycle_event === undefined) return undefined;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop();
+  }, PARENT_POLL_MS);
+  return timer;
 }
 
 function fail(message) {

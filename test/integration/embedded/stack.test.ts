@@ -47,9 +47,12 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-function start(settings: Readonly<Record<string, string>> = {}): Started {
+type Command = readonly [file: string, args: readonly string[]];
+const BY_HAND: Command = [process.execPath, ['scripts/run.mjs', 'src/main.ts', 'all']];
+
+function start(settings: Readonly<Record<string, string>> = {}, [file, args]: Command = BY_HAND): Started {
   const own = { DATA_DIR: dataDir, PORT: String(port), MOCK_VENDOR_PORT: String(vendorPort), TEMPORAL_UI_PORT: '0' };
-  const child = spawn(process.execPath, ['scripts/run.mjs', 'src/main.ts', 'all'], {
+  const child = spawn(file, args, {
     cwd: root,
     env: { ...process.env, TEMPORAL_ADDRESS: '', BLOB_URL: '', ...own, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -66,6 +69,11 @@ function start(settings: Readonly<Record<string, string>> = {}): Started {
   const it = { child, stdout: () => stdout, stderr: () => stderr, exited };
   started.push(it);
   return it;
+}
+
+async function stopped(): Promise<void> {
+  stack.child.kill('SIGTERM');
+  await stack.exited;
 }
 
 const isReady = (it: Started) =>
@@ -173,7 +181,20 @@ describe('npm start', () => {
     await runsToTheEnd(await submit());
   });
 
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends in order when npm itself is sent %s', async (signal) => {
+    await stopped();
+    stack = start({}, ['npm', ['start', '--silent']]);
+    await isReady(stack);
+    stack.child.kill(signal);
+    await stack.exited;
+    expect(stack.stderr().match(/"message":"stopping","cause":"SIG(TERM|INT)"/g)).toHaveLength(4);
+    const pids = ['temporal', 'mock-vendor', 'api', 'worker'].map((part) => pidsOf(part).at(-1) ?? 0);
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+
   it('ends when what started it is killed', async () => {
+    stack = start();
+    await isReady(stack);
     const supervisor: number = JSON.parse(await readFile(join(dataDir, 'tranche.lock'), 'utf8')).pid;
     stack.child.kill('SIGKILL');
     await vi.waitFor(() => expect(isRunning(supervisor)).toBe(false), WAIT);
