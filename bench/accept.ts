@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Pool } from 'undici';
 import { type Client, createClient } from './client.ts';
 import { configureVendor } from './mock-vendor.ts';
+import { byPart, startCpuMeter } from './processes.ts';
 import { type Bench, defineScenario } from './scenario.ts';
 import { percentile } from './statistics.ts';
 
@@ -32,11 +33,13 @@ export const accept = defineScenario({
       await openLoop(load, 'warmup', Math.round((options.warmup * 1_000) / load.intervalMs));
       const lag = monitorEventLoopDelay({ resolution: 5 });
       lag.enable();
+      const readCpu = await startCpuMeter(await stack.pids());
       const sent = await openLoop(load, 'load', options.requests * options.minutes);
       lag.disable();
       tell('all are sent; waiting for their ends');
       const results = sent.filter((one) => one.id !== null);
       const ends = await endsOf(client, bench, results);
+      const cpu = await readCpu();
       const accepted = sent.flatMap(({ acceptMs }) => (acceptMs === null ? [] : [acceptMs]));
       const observed = sent.flatMap(({ observedMs }) => (observedMs === null ? [] : [observedMs]));
       const minutes = (sent.length * load.intervalMs) / 60_000;
@@ -74,6 +77,7 @@ export const accept = defineScenario({
         observedEndToEndP50Ms: percentile(observed, 50),
         observedEndToEndP99Ms: percentile(observed, 99),
         observedEndToEnd: `in_progress 0 on the status of every ${WATCH_EVERY}th request, asked every ${WATCH_POLL_MS} ms`,
+        cpuSecondsPerRequest: byPart((name) => cpu[name] / sent.length),
         clientLagP99Ms: lag.percentile(99) / 1e6,
       };
     } finally {

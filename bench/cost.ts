@@ -4,7 +4,8 @@ import type { Plan } from '../src/model/plan.ts';
 import { type Client, createClient } from './client.ts';
 import { type HistoryFacts, openHistories } from './histories.ts';
 import { productItems } from './items.ts';
-import { byPart, cpuSeconds, readEach } from './processes.ts';
+import { configureVendor } from './mock-vendor.ts';
+import { type ByPart, byPart, startCpuMeter } from './processes.ts';
 import { type Bench, defineScenario } from './scenario.ts';
 
 const BOUND_EVENTS_PER_ITEM = 0.03;
@@ -14,21 +15,25 @@ const WARMUP_ITEMS = 20_000;
 const SETTLE_MS = 3_000;
 const ROUND_MAX_MS = 60 * 60_000;
 const TAIL_MS = 60_000;
+const SLOW_LATENCY_MS = 1_000;
 
 export const cost = defineScenario({
   name: 'cost',
   specs: {
     items: { fallback: 100_000, min: 1, max: 10_000_000, doc: 'products at full speed, zero latency' },
     itemsAt50: { fallback: 3_000, min: 1, max: 1_000_000, doc: 'products at 50 calls/s; 0.02 s each' },
+    itemsSlow: { fallback: 15_000, min: 1, max: 1_000_000, doc: 'products at 1,000 ms vendor latency, no cap' },
     itemsAt5: { fallback: 600, min: 1, max: 100_000, doc: 'products at 5 calls/s; 0.2 s each' },
   },
-  async run(bench, { items, itemsAt50, itemsAt5 }) {
+  async run(bench, { items, itemsAt50, itemsAt5, itemsSlow }) {
     const client = createClient(bench.stack.url, bench.signal);
     try {
       await oneRun(bench, client, WARMUP_ITEMS, null);
       const full = await oneRun(bench, client, items, null);
       const at50 = await oneRun(bench, client, itemsAt50, 50);
       const at5 = await oneRun(bench, client, itemsAt5, 5);
+      await configureVendor(bench.stack.vendorUrl, { latencyMs: SLOW_LATENCY_MS });
+      const slow = await oneRun(bench, client, itemsSlow, null);
       const value = full.facts.events / items;
       return {
         value,
@@ -41,7 +46,9 @@ export const cost = defineScenario({
         fullSpeed: shown(full, items),
         at50: shown(at50, itemsAt50),
         at5: shown(at5, itemsAt5),
+        atLatency: { latencyMs: SLOW_LATENCY_MS, ...shown(slow, itemsSlow) },
         projection: project(at5),
+        projectionAtLatency: project(slow),
         warmupItems: WARMUP_ITEMS,
       };
     } finally {
@@ -57,7 +64,7 @@ interface Run {
   /** Growth of SQLite file and write-ahead log until a little after the end. */
   readonly databaseBytes: number;
   /** User and system time by process, from submit to the end; polls for the status included. */
-  readonly cpuSeconds: ReturnType<typeof byPart>;
+  readonly cpuSeconds: ByPart;
 }
 
 async function oneRun(
@@ -67,9 +74,8 @@ async function oneRun(
   rate: number | null,
 ): Promise<Run> {
   signal.throwIfAborted();
-  const pids = await stack.pids();
   const bytesBefore = await stack.databaseBytes();
-  const cpuBefore = await readEach(pids, cpuSeconds);
+  const readCpu = await startCpuMeter(await stack.pids());
   const { operation, sentAt } = await client.submit({
     target: 'products',
     source: productItems,
@@ -78,7 +84,7 @@ async function oneRun(
   });
   const ended = await client.untilEnded(operation.id, 1_000, ROUND_MAX_MS);
   if (ended.counts.succeeded !== items) throw new Error(`not all succeeded: ${JSON.stringify(ended)}`);
-  const cpuAfter = await readEach(pids, cpuSeconds);
+  const cpu = await readCpu();
   await new Promise((wake) => setTimeout(wake, SETTLE_MS));
   const databaseBytes = (await stack.databaseBytes()) - bytesBefore;
   const histories = openHistories(stack.temporalAddress);
@@ -87,7 +93,7 @@ async function oneRun(
     const { plan } = await histories.input(ended.account, ended.id);
     const seconds = (Date.parse(ended.endedAt ?? '') - sentAt) / 1_000;
     tell(`${items} items at ${rate ?? 'full'} speed: ${facts.events} events in ${seconds} s`);
-    return { facts, plan, seconds, databaseBytes, cpuSeconds: byPart((name) => cpuAfter[name] - cpuBefore[name]) };
+    return { facts, plan, seconds, databaseBytes, cpuSeconds: cpu };
   } finally {
     await histories.close();
   }
@@ -122,7 +128,7 @@ function project({ facts, plan, seconds }: Run) {
   const { longestLived: times } = facts;
   const end = times.at(-1) ?? 0;
   const tail = times.filter((at) => at > end - TAIL_MS).length;
-  const slices = Math.max(1, facts.byType['activityScheduled'] ?? 1);
+  const slices = Math.max(1, facts.byType['activity_task_scheduled'] ?? 1);
   const eventsPerSlice = facts.events / slices;
   const largestPossible = Math.ceil(HISTORY_EVENTS_MAX + plan.windowMax * eventsPerSlice * 2);
   const eventsPerMinute = (times.length / Math.max(1, seconds)) * 60;

@@ -2,6 +2,7 @@
 import { type Client, createClient } from './client.ts';
 import { runFloor } from './floors/run-floor.ts';
 import { noopItems } from './items.ts';
+import { type ByPart, startCpuMeter } from './processes.ts';
 import { type Bench, defineScenario } from './scenario.ts';
 import { median } from './statistics.ts';
 
@@ -21,11 +22,11 @@ export const engine = defineScenario({
     const rounds = options.rounds > 0 ? options.rounds : items <= SMALL_ITEMS_MAX ? 5 : items <= 2_000_000 ? 3 : 1;
     const client = createClient(bench.stack.url, bench.signal);
     try {
-      await oneRound(client, WARMUP_ITEMS);
+      await oneRound(bench, client, WARMUP_ITEMS);
       const floors = [await oneFloor(bench, items)];
       const measured: Round[] = [];
       for (let round = 0; round < rounds; round += 1) {
-        measured.push(await oneRound(client, items));
+        measured.push(await oneRound(bench, client, items));
         floors.push(await oneFloor(bench, items));
         bench.tell(`round ${round + 1}/${rounds}: ${JSON.stringify(measured.at(-1))}, floor ${floors.at(-1)}`);
       }
@@ -60,9 +61,11 @@ interface Round {
   /** Of `runMs`: how long the operation had ended (server's clock) before the poll saw it. */
   readonly noticeMs: number;
   readonly resultBytes: number;
+  readonly cpuSeconds: ByPart;
 }
 
-async function oneRound(client: Client, items: number): Promise<Round> {
+async function oneRound({ stack }: Bench, client: Client, items: number): Promise<Round> {
+  const readCpu = await startCpuMeter(await stack.pids());
   const startedAt = performance.now();
   const { operation, submitMs } = await client.submit({ target: 'noop', source: noopItems, items });
   const everyMs = items <= SMALL_ITEMS_MAX ? 50 : 250;
@@ -75,7 +78,7 @@ async function oneRound(client: Client, items: number): Promise<Round> {
   const { readMs, bytes } = await client.readResults(operation.id, items);
   const itemsPerSecond = (items / (performance.now() - startedAt)) * 1_000;
   const noticeMs = seenAt - Date.parse(ended.endedAt ?? '');
-  return { itemsPerSecond, submitMs, runMs, readMs, noticeMs, resultBytes: bytes };
+  return { itemsPerSecond, submitMs, runMs, readMs, noticeMs, resultBytes: bytes, cpuSeconds: await readCpu() };
 }
 
 async function oneFloor({ stack, signal }: Bench, items: number): Promise<number> {

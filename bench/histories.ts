@@ -1,6 +1,6 @@
 /** Counts an operation's Temporal history: its workflow, every child, every run that they continued as. */
 import { Connection } from '@temporalio/client';
-import type { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { OperationInput } from '../src/model/workflow-contract.ts';
 
 export interface HistoryFacts {
@@ -28,29 +28,10 @@ interface Execution {
   readonly runId: string;
 }
 
-type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
 
 const NAMESPACE = 'default';
 const CALL_MAX_MS = 30_000;
-/** In the proto package's numbering; its names are not exported as a map that type stripping can read. */
-const EVENT_NAMES: Readonly<Record<number, string>> = {
-  1: 'workflowStarted',
-  2: 'workflowCompleted',
-  5: 'workflowTaskScheduled',
-  6: 'workflowTaskStarted',
-  7: 'workflowTaskCompleted',
-  8: 'workflowTaskTimedOut',
-  9: 'workflowTaskFailed',
-  10: 'activityScheduled',
-  11: 'activityStarted',
-  12: 'activityCompleted',
-  17: 'timerStarted',
-  18: 'timerFired',
-  26: 'workflowSignaled',
-  27: 'marker',
-  29: 'continuedAsNew',
-};
-
 export function openHistories(address: string): Histories {
   const connection = Connection.lazy({ address });
 
@@ -111,7 +92,8 @@ function summarise(histories: readonly (readonly HistoryEvent[])[]): HistoryFact
   const all = histories.flat();
   const byType: Record<string, number> = {};
   for (const { eventType } of all) {
-    const name = EVENT_NAMES[eventType ?? 0] ?? `type${eventType}`;
+    const name =
+      proto.temporal.api.enums.v1.EventType[eventType ?? 0]?.replace('EVENT_TYPE_', '').toLowerCase() ?? 'unknown';
     byType[name] = (byType[name] ?? 0) + 1;
   }
   const lives = histories.map((events) => events.map(timeOf));
@@ -120,7 +102,7 @@ function summarise(histories: readonly (readonly HistoryEvent[])[]): HistoryFact
     events: all.length,
     executions: histories.length,
     largest: Math.max(...histories.map((events) => events.length)),
-    continuedAsNew: byType['continuedAsNew'] ?? 0,
+    continuedAsNew: byType['workflow_execution_continued_as_new'] ?? 0,
     byType,
     longestLived,
   };

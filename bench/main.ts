@@ -1,5 +1,5 @@
 /** Entry of `npm run bench -- <scenario> [--option N]`: boots a stack of its own, runs one scenario, prints its report as the last line. */
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { accept } from './accept.ts';
 import { cost } from './cost.ts';
 import { engine } from './engine.ts';
@@ -57,12 +57,9 @@ function tell(line: string): void {
 
 function machine() {
   const [first] = cpus();
-  return {
-    node: process.versions.node,
-    cores: cpus().length,
-    cpu: first?.model ?? 'unknown',
-    at: new Date().toISOString(),
-  };
+  const [loadLastMinute] = loadavg();
+  const facts = { node: process.versions.node, cores: cpus().length, cpu: first?.model ?? 'unknown', loadLastMinute };
+  return { ...facts, at: new Date().toISOString() };
 }
 
 /** Three places, or five significant digits below 1: more is noise. */

@@ -35,7 +35,7 @@ export async function residentMiB(pid: number): Promise<number> {
 }
 
 /** User and system time so far, in seconds, to 10 ms. */
-export async function cpuSeconds(pid: number): Promise<number> {
+async function cpuSeconds(pid: number): Promise<number> {
   const fields = await statFields(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
@@ -43,6 +43,15 @@ export async function cpuSeconds(pid: number): Promise<number> {
 export async function readEach(pids: ByPart, read: (pid: number) => Promise<number>): Promise<ByPart> {
   const values = new Map(await Promise.all(PART_NAMES.map(async (name) => [name, await read(pids[name])] as const)));
   return byPart((name) => values.get(name) ?? 0);
+}
+
+/** CPU seconds by part from now until the returned function is called. */
+export async function startCpuMeter(pids: ByPart): Promise<() => Promise<ByPart>> {
+  const before = await readEach(pids, cpuSeconds);
+  return async () => {
+    const after = await readEach(pids, cpuSeconds);
+    return byPart((name) => after[name] - before[name]);
+  };
 }
 
 interface Descendant {

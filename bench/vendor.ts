@@ -6,6 +6,7 @@ import { runFloor } from './floors/run-floor.ts';
 import { openHistories } from './histories.ts';
 import { productItems } from './items.ts';
 import { clearLedger, judgeLedger, type Verdict } from './mock-vendor.ts';
+import { type ByPart, startCpuMeter } from './processes.ts';
 import { type Bench, defineScenario } from './scenario.ts';
 import { mean, median } from './statistics.ts';
 
@@ -31,7 +32,7 @@ export const vendor = defineScenario({
       for (let round = 0; round < rounds; round += 1) {
         measured.push(await oneRound(bench, client, items));
         floors.push(await oneFloor(bench, items, inFlight, 'request'));
-        bench.tell(`round ${round + 1}/${rounds}: ${JSON.stringify(measured.at(-1))}, floor ${floors.at(-1)}`);
+        bench.tell(`round ${round + 1}/${rounds}: ${measured.at(-1)?.itemsPerSecond} items/s, floor ${floors.at(-1)}`);
       }
       const floorDispatch = await oneFloor(bench, items, inFlight, 'dispatch');
       const value = median(measured.map((round) => round.itemsPerSecond));
@@ -66,13 +67,16 @@ interface Round {
   readonly inFlightMax: number;
   readonly ledger: Verdict;
   readonly plan: Plan;
+  readonly cpuSeconds: ByPart;
 }
 
 async function oneRound(bench: Bench, client: Client, items: number): Promise<Round> {
   const { stack } = bench;
   await clearLedger(stack.vendorUrl);
+  const readCpu = await startCpuMeter(await stack.pids());
   const { operation, sentAt, submitMs } = await client.submit({ target: 'products', source: productItems, items });
   const ended = await client.untilEnded(operation.id, POLL_MS, ROUND_MAX_MS);
+  const cpu = await readCpu();
   const totalMs = Date.parse(ended.endedAt ?? '') - sentAt;
   const ledger = await judgeLedger(stack.vendorUrl);
   if (ended.counts.succeeded !== items || ledger.keys !== items || ledger.notOnce > 0) {
@@ -82,7 +86,8 @@ async function oneRound(bench: Bench, client: Client, items: number): Promise<Ro
   const histories = openHistories(stack.temporalAddress);
   const { plan, chunkItems } = await histories.input(ended.account, ended.id).finally(() => histories.close());
   const inFlight = inFlightMax(bench, plan, chunkItems.length);
-  return { itemsPerSecond: (items / totalMs) * 1_000, submitMs, totalMs, inFlightMax: inFlight, ledger, plan };
+  const itemsPerSecond = (items / totalMs) * 1_000;
+  return { itemsPerSecond, submitMs, totalMs, inFlightMax: inFlight, ledger, plan, cpuSeconds: cpu };
 }
 
 /** What the engine has in flight at most: slices of the window, each with its own calls, limited by the connections. */
