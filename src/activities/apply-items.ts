@@ -4,7 +4,6 @@ import type { Applied } from '../model/outcome.ts';
 import type { SliceInput } from '../model/workflow-contract.ts';
 import type { ItemReader } from '../targets/item-reader.ts';
 import type { Target, TargetContext, TargetItem } from '../targets/target.ts';
-import { createPace } from '../vendors/local-slots.ts';
 import type { NotCalled } from '../vendors/vendor.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
 import type { Control } from './control.ts';
@@ -226,7 +225,7 @@ function createCaller(run: SliceRun): TargetContext['vendor'] {
   if (vendor === null) return () => Promise.reject(new Error(`target ${run.target.name} has no vendor to call`));
   const { plan, callsPerSecond } = input;
   const context = {
-    pace: createPace(callsPerSecond),
+    pace: vendor.paceOf(`${input.ref.uid}:${input.ordinal}`, callsPerSecond),
     timeoutMs: plan.callTimeoutMs,
     signal: control.signal,
     mayCall: () => lease.held() && !control.calledHome(),

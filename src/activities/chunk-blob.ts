@@ -1,8 +1,9 @@
 /** Where a chunk's bytes are: a blob of their own, or, for a small operation, in the record. */
 import { ApplicationFailure } from '@temporalio/activity';
+import { type Chunk, decodeChunk } from '../model/chunk.ts';
 import type { OperationRef } from '../model/workflow-contract.ts';
 import { chunkKey } from '../storage/keys.ts';
-import type { ActivityDeps } from './index.ts';
+import type { ActivityDeps } from './deps.ts';
 
 export interface ChunkPlace {
   readonly ref: OperationRef;
@@ -10,15 +11,27 @@ export interface ChunkPlace {
   readonly inline: boolean;
 }
 
-/** Fails for good where the bytes are gone (purged, or a damaged store): no retry brings them back. */
-export async function chunkBlob(deps: Pick<ActivityDeps, 'store' | 'records'>, place: ChunkPlace): Promise<Buffer> {
+/**
+ * Where the bytes are gone (a damaged store), no retry brings them back: every item of the chunk fails, by name.
+ * Without its record the operation cannot be told from one in another store: that is tried again.
+ */
+export async function readChunk(deps: Pick<ActivityDeps, 'store' | 'records'>, place: ChunkPlace): Promise<Chunk> {
   const { ref, ordinal, inline } = place;
-  if (inline) {
-    const record = await deps.records.readRecord(ref.account, ref.id);
-    if (record?.uid === ref.uid && record.inlineChunk !== null) return Buffer.from(record.inlineChunk, 'base64');
-  } else {
-    const blob = await deps.store.get(chunkKey(ref.uid, ordinal));
-    if (blob !== null) return blob;
+  const blob = inline ? null : await deps.store.get(chunkKey(ref.uid, ordinal));
+  if (blob !== null) return decodeChunk(blob);
+  const record = await deps.records.readRecord(ref.account, ref.id);
+  if (record?.uid !== ref.uid) {
+    throw ApplicationFailure.retryable(`operation ${ref.id} has no record in this store`, 'record_missing');
   }
-  throw ApplicationFailure.nonRetryable(`chunk ${ordinal} of operation ${ref.id} is not there`, 'chunk_missing');
+  if (record.inlineChunk !== null) return decodeChunk(Buffer.from(record.inlineChunk, 'base64'));
+  return lostChunk(record.chunkItems, ordinal);
+}
+
+function lostChunk(chunkItems: readonly number[], ordinal: number): Chunk {
+  const items = chunkItems[ordinal] ?? 0;
+  const firstIndex = chunkItems.slice(0, ordinal).reduce((sum, count) => sum + count, 0);
+  const message = 'the stored input of this item is gone; send it again';
+  const faults = Array.from({ length: items }, (_, position) => ({ position, code: 'input_lost', message }) as const);
+  const header = { version: 1, format: { kind: 'json' }, firstIndex, items, payloadBytes: 0, faults } as const;
+  return { header, ends: new Uint32Array(items), lines: new Uint32Array(items), payload: Buffer.alloc(0) };
 }

@@ -1,6 +1,6 @@
 /** The small writes of an operation workflow: the checkpoint while it runs, the summary at its end. */
 import type { CheckpointInput, FinalizeInput } from '../model/workflow-contract.ts';
-import type { ActivityDeps } from './index.ts';
+import type { ActivityDeps } from './deps.ts';
 
 export function createFinalize(deps: Pick<ActivityDeps, 'records'>) {
   return {

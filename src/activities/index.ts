@@ -1,34 +1,9 @@
 /** Activities as closures over what they need; workflows import only the type. */
-import type { WorkflowService } from '@temporalio/client';
-import type { Log } from '../model/log.ts';
-import type { BlobStore } from '../storage/blob-store.ts';
-import type { Records } from '../storage/records.ts';
-import type { Segments } from '../storage/segments.ts';
-import type { Target } from '../targets/target.ts';
-import type { Vendor } from '../vendors/vendor-standing.ts';
+import type { ActivityDeps } from './deps.ts';
 import { createFinalize } from './finalize.ts';
 import { createSettle } from './settle.ts';
 import { createSlice } from './slice.ts';
 import { createSurvey } from './survey.ts';
-
-export interface ActivityDeps {
-  readonly store: BlobStore;
-  readonly records: Records;
-  readonly segments: Segments;
-  /** Throws where there is none of this name. */
-  readonly findTarget: (name: string) => Target;
-  readonly findVendor: (name: string) => Vendor | undefined;
-  readonly heartbeats: {
-    readonly service: Pick<WorkflowService, 'recordActivityTaskHeartbeat'>;
-    readonly namespace: string;
-    readonly identity: string;
-  };
-  /** Slices that this process may run at once. */
-  readonly slicesMax: number;
-  /** Aborted when the worker is asked to stop: slices come home and commit. */
-  readonly stopping: AbortSignal;
-  readonly log: Log;
-}
 
 export type Activities = ReturnType<typeof createActivities>;
 

@@ -1,10 +1,12 @@
 /** The right of a slice to act: renewed by every heartbeat that the server acknowledges, gone soon after the last one. */
-import { status } from '@grpc/grpc-js';
-import type { ActivityDeps } from './index.ts';
+import type { ActivityDeps } from './deps.ts';
 
 /** The lease ends this long before the server would replace the slice: clocks of two hosts may differ. */
 const MARGIN_MS = 700;
 const BEATS_PER_TIMEOUT = 4;
+const GRPC_INVALID_ARGUMENT = 3;
+const GRPC_NOT_FOUND = 5;
+const GRPC_FAILED_PRECONDITION = 9;
 
 export interface Lease {
   /** By the monotonic and the wall clock: a frozen process has lost it when it thaws, a suspended machine too. */
@@ -80,5 +82,5 @@ export function startLease(request: LeaseRequest): Lease {
 /** Anything else (server away, overloaded) may pass: the lease runs out by itself if it does not. */
 function isRefusal(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
-  return code === status.NOT_FOUND || code === status.INVALID_ARGUMENT || code === status.FAILED_PRECONDITION;
+  return code === GRPC_NOT_FOUND || code === GRPC_INVALID_ARGUMENT || code === GRPC_FAILED_PRECONDITION;
 }

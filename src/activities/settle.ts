@@ -1,10 +1,9 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
-import { decodeChunk } from '../model/chunk.ts';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { createItemReader } from '../targets/item-reader.ts';
-import { chunkBlob } from './chunk-blob.ts';
-import type { ActivityDeps } from './index.ts';
+import { readChunk } from './chunk-blob.ts';
+import type { ActivityDeps } from './deps.ts';
 import { reachUnjournalled, readLeavings } from './journal.ts';
 import { createRows, type Decision } from './rows.ts';
 import { targetOf } from './target-of.ts';
@@ -14,7 +13,7 @@ export function createSettle(deps: ActivityDeps) {
     const { ref, plan, run, ordinal } = input;
     const target = targetOf(deps, plan.target);
     const at = { uid: ref.uid, run, ordinal };
-    const chunk = decodeChunk(await chunkBlob(deps, input));
+    const chunk = await readChunk(deps, input);
     const { firstIndex, items } = chunk.header;
     const log = await deps.segments.readLog(at, firstIndex);
     heartbeat();

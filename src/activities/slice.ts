@@ -1,14 +1,13 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
-import { decodeChunk } from '../model/chunk.ts';
 import type { SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import { applyItems } from './apply-items.ts';
-import { chunkBlob } from './chunk-blob.ts';
+import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
-import type { ActivityDeps } from './index.ts';
+import type { ActivityDeps } from './deps.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
 import { type Lease, startLease } from './lease.ts';
 import { createRows, type Rows } from './rows.ts';
@@ -43,7 +42,7 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
 
-  const chunk = decodeChunk(await chunkBlob(deps, input));
+  const chunk = await readChunk(deps, input);
   const { firstIndex, items } = chunk.header;
   const log = await deps.segments.readLog(at, firstIndex);
   const leavings = await readLeavings(deps.store, deps.segments, {

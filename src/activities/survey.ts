@@ -2,7 +2,7 @@
 import { heartbeat } from '@temporalio/activity';
 import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import type { ChunkState, SurveyAnswer, SurveyInput } from '../model/workflow-contract.ts';
-import type { ActivityDeps } from './index.ts';
+import type { ActivityDeps } from './deps.ts';
 
 /** Chunks read at once. */
 const READ_AHEAD = 16;

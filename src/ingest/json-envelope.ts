@@ -1,6 +1,6 @@
 /** Reads the JSON around the items array: checks its grammar, skips other members with constant memory. */
 import { ITEM_DEPTH_MAX, MEMBER_NAME_BYTES_MAX } from '../model/limits.ts';
-import { createStringScanner, type JsonCursor, type JsonScan, skipWhitespace } from './frame-json.ts';
+import { createStringScanner, type JsonCursor, type JsonScan, skipWhitespace } from './json-cursor.ts';
 import { malformed } from './malformed.ts';
 
 export interface JsonEnvelope {

@@ -1,7 +1,7 @@
 /** Finds the elements of the items array: strings and brackets are tracked, the rest of an item is its slice's business. */
 import { ITEM_DEPTH_MAX } from '../model/limits.ts';
-import { countLineBreak, createStringScanner, type JsonCursor, type JsonScan, skipWhitespace } from './frame-json.ts';
 import type { ItemWriter } from './framer.ts';
+import { countLineBreak, createStringScanner, type JsonCursor, type JsonScan, skipWhitespace } from './json-cursor.ts';
 import { malformed } from './malformed.ts';
 
 export interface JsonItems {

@@ -9,7 +9,7 @@
 export interface ItemFault {
   /** Position within the chunk. */
   readonly position: number;
-  readonly code: 'item_too_large' | 'item_too_deep' | 'csv_unterminated_quote';
+  readonly code: 'item_too_large' | 'item_too_deep' | 'csv_unterminated_quote' | 'input_lost';
   readonly message: string;
   readonly column?: number;
 }

@@ -44,8 +44,9 @@ export interface OperationInput {
   /**
    * `start`: nothing was done before. `resume`: earlier work may stand in the log (the workflow was lost):
    * survey it first. `settle`: an operator ended the workflow; account for what was done and end.
+   * `settle_untouched`: the same for a workflow that no worker had ever taken up.
    */
-  readonly mode: 'start' | 'resume' | 'settle';
+  readonly mode: 'start' | 'resume' | 'settle' | 'settle_untouched';
   /** What continue-as-new carries. */
   readonly carried: OperationCarry | null;
 }

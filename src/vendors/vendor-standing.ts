@@ -1,12 +1,15 @@
 /** What this process knows of one vendor: how to call it, whether it is up, and when it may be asked again. */
 import type { Transient } from '../model/outcome.ts';
 import { createVendorHealth, type VendorHealth } from './health.ts';
-import type { VendorClient } from './vendor.ts';
+import { createPace } from './local-slots.ts';
+import type { SlotSource, VendorClient } from './vendor.ts';
 
 /** One per vendor and process, shared by all slices. */
 export interface Vendor {
   readonly client: VendorClient;
   readonly health: VendorHealth;
+  /** The pace of one caller, kept from slice to slice: a fresh one would grant its first slot at once. */
+  paceOf(caller: string, callsPerSecond: number | null): SlotSource;
   /** Epoch ms before which the vendor has asked not to be called; 0 = at once. */
   closedUntil(): number;
   /** A definite answer came: the vendor is up. */
@@ -18,12 +21,26 @@ export interface Vendor {
 /** A 429 that does not say when: long enough to stop a storm, short enough to lose little. */
 const HOLD_WITHOUT_RETRY_AFTER_MS = 1_000;
 
+/** Paces kept at once, the least recently used dropped first. */
+const PACES_MAX = 10_000;
+
 export function createVendor(client: VendorClient): Vendor {
   const health = createVendorHealth();
+  const paces = new Map<string, { readonly pace: SlotSource; readonly callsPerSecond: number }>();
   let closedUntilMs = 0;
   return {
     client,
     health,
+    paceOf(caller, callsPerSecond) {
+      if (callsPerSecond === null) return createPace(null);
+      const kept = paces.get(caller);
+      const pace = kept?.callsPerSecond === callsPerSecond ? kept.pace : createPace(callsPerSecond);
+      paces.delete(caller);
+      paces.set(caller, { pace, callsPerSecond });
+      const oldest = paces.keys().next();
+      if (paces.size > PACES_MAX && oldest.done === false) paces.delete(oldest.value);
+      return pace;
+    },
     closedUntil: () => closedUntilMs,
     answered: () => health.success(),
     refused(item, transient) {

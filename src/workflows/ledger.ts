@@ -29,6 +29,7 @@ export function createLedger(input: OperationInput) {
   let throttle: Throttle | null = null;
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let checkpointedAtMs = Date.now();
+  let checkpointing = false;
 
   const tally = () => sumTallies(finished, open.values());
   const progress = (): Progress => ({
@@ -47,9 +48,13 @@ export function createLedger(input: OperationInput) {
   /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
   function touch(): void {
     revision++;
-    if (Date.now() - checkpointedAtMs < CHECKPOINT_EVERY_MS || state === 'ended') return;
+    if (checkpointing || Date.now() - checkpointedAtMs < CHECKPOINT_EVERY_MS || state === 'ended') return;
     checkpointedAtMs = Date.now();
-    checkpoint({ version: 1, ref, progress: progress() }).catch(() => undefined);
+    checkpointing = true;
+    const done = () => {
+      checkpointing = false;
+    };
+    checkpoint({ version: 1, ref, progress: progress() }).then(done, done);
   }
 
   return {

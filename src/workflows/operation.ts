@@ -74,9 +74,10 @@ async function begin(input: OperationInput, ledger: Ledger, wishes: Wishes): Pro
   // Slices of the lost workflow end with their lease; only then does the log say all that was done.
   await sleep(input.plan.heartbeatTimeoutMs);
   const { ref, run, chunkItems, plan } = input;
-  const { windowMax, boxMs } = plan;
-  ledger.adopt(await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs }));
-  if (input.mode === 'settle') wishes.cancel();
+  // What left no trace may have been begun all the same, as far as a window reaches.
+  const windowMax = input.mode === 'settle_untouched' ? 0 : plan.windowMax;
+  ledger.adopt(await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs }));
+  if (input.mode !== 'resume') wishes.cancel();
 }
 
 /** Paused: nothing runs, nothing is scheduled. */
@@ -116,7 +117,7 @@ async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<voi
   const { ref, plan, run, mode } = input;
   const inline = input.inline;
   for (const { ordinal, lost } of ledger.openChunks()) {
-    const doubtful = lost || mode === 'settle';
+    const doubtful = lost || mode !== 'start';
     const { tally } = await settle({ version: 1, ref, plan, run, ordinal, inline, lost: doubtful });
     ledger.finish({ ...freshChunk(ordinal, plan), tally });
   }

@@ -1,0 +1,72 @@
+/** Records the histories that `test/unit/workflows/replay.test.ts` replays: `npm run histories`, after a change of workflows. */
+
+import { execFile } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { WorkflowHandle } from '@temporalio/client';
+import { readConfig } from '../src/config.ts';
+import { provideTemporalBinary } from '../src/embedded/temporal-binary.ts';
+import { type Engine, startEngine } from '../test/fixtures/engine.ts';
+import { ENGINE_PATHS } from '../test/fixtures/engine-paths.ts';
+
+const VISIBLE_AFTER_MS = 1_500;
+const RUNS_KEPT = 4;
+const WORKFLOWS_KEPT = 4;
+const folder = fileURLToPath(new URL('../test/histories/', import.meta.url));
+
+const { temporal, cacheDir } = readConfig(process.env);
+const searchPath = process.env['PATH'] ?? '';
+const temporalCli = await provideTemporalBinary({
+  cliPath: temporal.cliPath,
+  searchPath,
+  cacheDir,
+  tell,
+});
+process.env['TEMPORAL_CLI_PATH'] = temporalCli;
+const engine = await startEngine();
+try {
+  for (const [name, path] of Object.entries(ENGINE_PATHS)) {
+    const handle = await path.drive(engine);
+    const target = join(folder, name);
+    await rm(target, { recursive: true, force: true });
+    await mkdir(target, { recursive: true });
+    const count = await record(engine, handle, target);
+    tell(`${name}: ${count} histories`);
+  }
+} finally {
+  await engine.stop();
+}
+
+/** Every run of the operation, and of a few of its chunks: continued runs replay on their own. */
+async function record({ env }: Engine, handle: WorkflowHandle, target: string): Promise<number> {
+  let files = 0;
+  // Visibility follows a moment later.
+  await sleep(VISIBLE_AFTER_MS);
+  const query = `WorkflowId = "${handle.workflowId}" OR WorkflowId STARTS_WITH "${handle.workflowId}/"`;
+  const perWorkflow = new Map<string, number>();
+  for await (const { workflowId, runId } of env.client.workflow.list({ query })) {
+    const runs = perWorkflow.get(workflowId) ?? 0;
+    perWorkflow.set(workflowId, runs + 1);
+    if (runs >= RUNS_KEPT || perWorkflow.size > WORKFLOWS_KEPT) continue;
+    const history = await show(env.address, workflowId, runId);
+    const kind = workflowId === handle.workflowId ? 'operation' : 'chunk';
+    const file = join(target, `${kind}-${String(files).padStart(2, '0')}.json`);
+    await writeFile(file, `${JSON.stringify({ workflowId, history })}\n`);
+    files++;
+  }
+  return files;
+}
+
+/** The CLI's JSON is the interchange form: what the Web UI downloads too. */
+async function show(address: string, workflowId: string, runId: string): Promise<unknown> {
+  const args = ['workflow', 'show', '--address', address, '-w', workflowId, '-r', runId, '--output', 'json'];
+  const { stdout } = await promisify(execFile)(temporalCli, args, { maxBuffer: 64 * 1024 * 1024 });
+  return JSON.parse(stdout);
+}
+
+function tell(line: string): void {
+  process.stderr.write(`histories: ${line}\n`);
+}

@@ -1,0 +1,89 @@
+/** Makes sure that an accepted operation is worked on: started, resumed where it was lost, settled where somebody ended it. */
+import type { Client } from '@temporalio/client';
+import type { Log } from '../model/log.ts';
+import type { OperationRecord } from '../model/operation.ts';
+import type { Records } from '../storage/records.ts';
+import { within } from './deadline.ts';
+import { workflowIdOf } from './operation-id.ts';
+import type { OperationsSettings } from './settings.ts';
+import type { Starter } from './starter.ts';
+import { faultOf, type TemporalLink } from './temporal-link.ts';
+
+/** How often a running workflow, or an upload that goes on, is looked at. */
+export const LOOK_INTERVAL_MS = 60_000;
+export const FAULT_WAIT_MS = 5_000;
+/** A workflow that closes again and again is started again ever more seldom. */
+const RESTART_WAIT_MIN_MS = 10_000;
+const RESTART_WAIT_MAX_MS = 5 * 60_000;
+
+/** What is remembered of one open marker between two looks. */
+export interface Watch {
+  nextAt: number;
+  restarts: number;
+  restartAt: number;
+}
+
+export interface TemporalParts {
+  readonly client: Client;
+  readonly link: TemporalLink;
+  readonly starter: Starter;
+}
+
+export interface EnsureRunningDeps {
+  readonly records: Records;
+  readonly temporal: TemporalParts;
+  readonly settings: Pick<OperationsSettings, 'callDeadlineMs' | 'storeDeadlineMs'>;
+  readonly log: Log;
+}
+
+/** Answers the milliseconds until the next look; throws where store or Temporal do not answer. */
+export function createEnsureRunning({ records, temporal, settings, log }: EnsureRunningDeps) {
+  const { client, link, starter } = temporal;
+
+  function blob<T>(what: string, work: Promise<T>): Promise<T> {
+    return within(settings.storeDeadlineMs, what, work);
+  }
+
+  async function closeIfEnded({ account, id, uid }: OperationRecord): Promise<boolean> {
+    if ((await blob('a summary', records.readSummary(account, id))) === null) return false;
+    await blob('an open marker', records.deleteOpen(uid));
+    return true;
+  }
+
+  /** `settle`: somebody ended it; `resume`: it was lost. */
+  async function describe({ account, id }: OperationRecord): Promise<'running' | 'absent' | 'settle' | 'resume'> {
+    const handle = client.workflow.getHandle(workflowIdOf(account, id));
+    try {
+      const { status } = await link.call(settings.callDeadlineMs, () => handle.describe());
+      if (status.name === 'TERMINATED' || status.name === 'CANCELLED' || status.name === 'FAILED') return 'settle';
+      return status.name === 'TIMED_OUT' || status.name === 'COMPLETED' ? 'resume' : 'running';
+    } catch (error) {
+      if (faultOf(error) === 'not_found') return 'absent';
+      throw error;
+    }
+  }
+
+  async function startFirst(record: OperationRecord): Promise<number> {
+    const checkpoint = await blob('a checkpoint', records.readCheckpoint(record.account, record.id));
+    const mode = checkpoint === null ? 'start' : 'resume';
+    return (await starter.start({ record, mode, again: false })) ? LOOK_INTERVAL_MS : FAULT_WAIT_MS;
+  }
+
+  async function startAgain(record: OperationRecord, mode: 'settle' | 'resume', watch: Watch): Promise<number> {
+    if (Date.now() < watch.restartAt) return watch.restartAt - Date.now();
+    if (!(await starter.start({ record, mode, again: true }))) return FAULT_WAIT_MS;
+    log('info', 'a workflow had closed without ending its operation; another goes on', { uid: record.uid, mode });
+    const waitMs = Math.min(RESTART_WAIT_MAX_MS, RESTART_WAIT_MIN_MS * 2 ** watch.restarts++);
+    watch.restartAt = Date.now() + waitMs;
+    return waitMs;
+  }
+
+  return async (record: OperationRecord, watch: Watch): Promise<number> => {
+    if (await closeIfEnded(record)) return LOOK_INTERVAL_MS;
+    const found = await describe(record);
+    if (found === 'running') return LOOK_INTERVAL_MS;
+    // It may have ended between the two looks.
+    if (await closeIfEnded(record)) return LOOK_INTERVAL_MS;
+    return found === 'absent' ? await startFirst(record) : await startAgain(record, found, watch);
+  };
+}

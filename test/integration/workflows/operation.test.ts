@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decidedItems } from '../../../src/model/operation.ts';
+import { type Engine, startEngine } from '../../fixtures/engine.ts';
+import { ENGINE_PATHS } from '../../fixtures/engine-paths.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+describe.each(Object.entries(ENGINE_PATHS))('%s', (name, path) => {
+  test('ends with every item accounted for once, in order, and no effect twice', async () => {
+    const { spec } = path;
+    const total = spec.chunks * spec.itemsPerChunk;
+    await path.drive(engine);
+    const summary = await engine.summary(spec.id);
+    if (summary === null) throw new Error('no summary');
+    expect(summary.state).toBe('ended');
+    expect(decidedItems(summary.tally)).toBe(total);
+
+    const lines = await engine.lines(spec);
+    const succeeded = lines.filter(({ outcome }) => outcome === 'succeeded');
+    expect(succeeded.length).toBe(summary.tally.succeeded);
+    expect(lines.map(({ index }) => index)).toEqual(lines.map(({ index }) => index).sort((a, b) => a - b));
+    expect(new Set(lines.map(({ index }) => index)).size).toBe(lines.length);
+
+    const applied = (await engine.ledger(spec.id)).filter((call) => call.applied).map(({ key }) => key);
+    expect(new Set(applied).size).toBe(applied.length);
+    const effects = new Set(applied.map((key) => Number(key.split(':')[1])));
+    for (const { index, outcome } of lines) if (outcome === 'cancelled') expect(effects.has(index)).toBe(false);
+
+    const cancelled = name === 'cancel-mid-run' || name === 'operator-cancel';
+    expect(summary.outcome).toBe(cancelled ? 'cancelled' : 'succeeded');
+    if (!cancelled) expect(applied.length).toBe(total);
+  });
+});
+
+test('a workflow that was terminated is settled: what was done counts, the rest is cancelled or unknown', async () => {
+  const spec = { id: 'settled', chunks: 3, itemsPerChunk: 100, plan: { heartbeatTimeoutMs: 1_000, boxMs: 300 } };
+  await engine.control({ latencyMs: 50 });
+  const handle = await engine.begin({ ...spec, plan: { ...spec.plan, sliceConcurrency: 5 } });
+  await expect
+    .poll(async () => (await engine.progress(handle)).tally.succeeded, { timeout: 20_000 })
+    .toBeGreaterThan(20);
+  await handle.terminate('by an operator');
+  const again = await engine.begin({ ...spec, plan: { ...spec.plan, sliceConcurrency: 5 }, mode: 'settle' });
+  await again.result();
+  await engine.control({ latencyMs: 0 });
+
+  const summary = await engine.summary(spec.id);
+  expect(summary).toMatchObject({ state: 'ended', outcome: 'cancelled' });
+  if (summary !== null) expect(decidedItems(summary.tally)).toBe(300);
+  const lines = await engine.lines(spec);
+  expect(lines.map(({ index }) => index)).toEqual(Array.from({ length: 300 }, (_, i) => i));
+  const effects = (await engine.ledger(spec.id))
+    .filter(({ applied }) => applied)
+    .map(({ key }) => Number(key.split(':')[1]));
+  for (const index of effects) expect(['succeeded', 'unknown']).toContain(lines[index]?.outcome);
+});
+
+test('a workflow that was lost goes on from its log: nothing that was decided is called again', async () => {
+  const spec = { id: 'resumed', chunks: 3, itemsPerChunk: 100, plan: { heartbeatTimeoutMs: 1_000, boxMs: 300 } };
+  await engine.control({ latencyMs: 20 });
+  const handle = await engine.begin({ ...spec, plan: { ...spec.plan, sliceConcurrency: 5 } });
+  await expect
+    .poll(async () => (await engine.progress(handle)).tally.succeeded, { timeout: 20_000 })
+    .toBeGreaterThan(20);
+  await handle.terminate('lost');
+  const again = await engine.begin({ ...spec, plan: { ...spec.plan, sliceConcurrency: 5 }, mode: 'resume' });
+  await again.result();
+  await engine.control({ latencyMs: 0 });
+  expect(await engine.summary(spec.id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 300 } });
+  const calls = await engine.ledger(spec.id);
+  expect(new Set(calls.map(({ key }) => key)).size).toBe(300);
+  expect(calls.filter(({ applied }) => applied).length).toBe(300);
+});
