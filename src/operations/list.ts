@@ -1,15 +1,13 @@
 /** The operations of an account, from Temporal's visibility: rows name them, records and summaries say what they are. */
 import type { Client } from '@temporalio/client';
-import type { temporal } from '@temporalio/proto';
-import { isTrancheError, TrancheError } from '../model/errors.ts';
-import { OPERATION_STATES, type OperationState } from '../model/operation.ts';
-import { OPERATION_WORKFLOW, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
+import { isTrancheError } from '../model/errors.ts';
 import { badCursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { mapBounded, unavailable } from './deadline.ts';
 import { createLru } from './lru.ts';
 import type { ListRequest, OperationView } from './operations.ts';
 import type { Status } from './status.ts';
 import type { TemporalLink } from './temporal-link.ts';
+import { matches, type Row, rowsOf, visibilityQuery } from './visibility.ts';
 
 /** A page may lose rows to the filter; so many pages are asked for at most to fill one answer. */
 const PAGES_MAX = 3;
@@ -39,11 +37,6 @@ export interface ListerDeps {
   readonly deadlineMs: number;
 }
 
-interface Row {
-  readonly id: string;
-  readonly state: OperationState | null;
-}
-
 export function createLister({ client, link, status, deadlineMs }: ListerDeps): Lister {
   const cache = createLru<{ readonly at: number; readonly listing: Promise<Listed> }>(CACHE_ENTRIES_MAX);
   let recent: { readonly operation: OperationView; readonly at: number }[] = [];
@@ -60,20 +53,6 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
     }
   }
 
-  /** Rows are seconds behind: an operation that has ended meanwhile is what its summary says. */
-  async function viewOf(request: ListRequest, row: Row): Promise<OperationView | null> {
-    let view: OperationView;
-    try {
-      view = await status.stored(request.account, row.id);
-    } catch (error) {
-      if (isTrancheError(error) && error.code === 'not_found') return null;
-      throw error;
-    }
-    // The checkpoint may be older than the row, which carries only the state.
-    if (view.state !== 'ended' && row.state !== null && row.state !== 'ended') view = { ...view, state: row.state };
-    return matches(request, view) ? view : null;
-  }
-
   async function read(request: ListRequest): Promise<Listed> {
     const query = visibilityQuery(request);
     let token = request.cursor === undefined ? null : decodeCursor(request.cursor, query);
@@ -81,7 +60,7 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
     for (let pages = 0; pages < PAGES_MAX && data.size < request.limit; pages++) {
       const { executions, nextPageToken } = await page(query, request.limit - data.size, token);
       const rows = rowsOf(request.account, executions ?? []);
-      const views = await mapBounded(rows, READS_MAX, (row) => viewOf(request, row));
+      const views = await mapBounded(rows, READS_MAX, (row) => viewOfRow(status, request, row));
       for (const view of views) if (view !== null) data.set(view.id, view);
       token =
         nextPageToken === null || nextPageToken === undefined || nextPageToken.length === 0
@@ -105,7 +84,7 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
       ({ operation }) => operation.account === request.account && !listed.has(operation.id),
     );
     const views = await mapBounded(missing, READS_MAX, ({ operation }) =>
-      viewOf(request, { id: operation.id, state: null }),
+      viewOfRow(status, request, { id: operation.id, state: null }),
     );
     return views.filter((view) => view !== null).reverse();
   }
@@ -126,59 +105,16 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
   };
 }
 
-/**
- * Continued and abnormally closed runs are left out: a run that goes on from them, or the one by which the reconciler
- * settles the operation, stands for it.
- */
-export function visibilityQuery({ account, state, outcome, target, createdAfter }: ListRequest): string {
-  const { account: accountName, state: stateName, outcome: outcomeName, target: targetName } = SEARCH_ATTRIBUTES;
-  const clauses = [
-    `WorkflowType = '${OPERATION_WORKFLOW}'`,
-    `${accountName} = ${quote('account', account)}`,
-    "ExecutionStatus IN ('Running', 'Completed')",
-  ];
-  if (state !== undefined) clauses.push(`${stateName} = ${quote('state', state)}`);
-  if (outcome !== undefined) clauses.push(`${outcomeName} = ${quote('outcome', outcome)}`);
-  if (target !== undefined) clauses.push(`${targetName} = ${quote('target', target)}`);
-  if (createdAfter !== undefined) clauses.push(`StartTime >= '${new Date(timeOf(createdAfter)).toISOString()}'`);
-  return clauses.join(' AND ');
-}
-
-function matches({ state, outcome, target, createdAfter }: ListRequest, view: OperationView): boolean {
-  if (state !== undefined && view.state !== state) return false;
-  if (outcome !== undefined && view.outcome !== outcome) return false;
-  if (target !== undefined && view.target !== target) return false;
-  return createdAfter === undefined || Date.parse(view.createdAt) >= timeOf(createdAfter);
-}
-
-function rowsOf(account: string, executions: readonly temporal.api.workflow.v1.IWorkflowExecutionInfo[]): Row[] {
-  const prefix = `${account}/`;
-  return executions.flatMap(({ execution, searchAttributes }) => {
-    const workflowId = execution?.workflowId ?? '';
-    if (!workflowId.startsWith(prefix)) return [];
-    const payload = searchAttributes?.indexedFields?.[SEARCH_ATTRIBUTES.state]?.data;
-    return [{ id: workflowId.slice(prefix.length), state: stateOf(payload) }];
-  });
-}
-
-function stateOf(json: Uint8Array | null | undefined): OperationState | null {
-  const text = json === null || json === undefined ? '' : Buffer.from(json).toString('utf8').replaceAll('"', '');
-  return OPERATION_STATES.find((state) => state === text) ?? null;
-}
-
-const PLAIN_VALUE = /^[A-Za-z0-9._:-]{1,128}$/;
-
-function quote(parameter: string, value: string): string {
-  if (PLAIN_VALUE.test(value)) return `'${value}'`;
-  throw malformed(parameter, `${parameter} has characters that no such name has`);
-}
-
-function timeOf(createdAfter: string): number {
-  const time = Date.parse(createdAfter);
-  if (Number.isNaN(time)) throw malformed('createdAfter', 'createdAfter must be an RFC 3339 date and time');
-  return time;
-}
-
-function malformed(parameter: string, detail: string): TrancheError {
-  return new TrancheError('malformed_request', detail, { errors: [{ code: 'malformed_request', detail, parameter }] });
+/** Rows are seconds behind: an operation that has ended meanwhile is what its summary says. */
+async function viewOfRow(status: Status, request: ListRequest, row: Row): Promise<OperationView | null> {
+  let view: OperationView;
+  try {
+    view = await status.stored(request.account, row.id);
+  } catch (error) {
+    if (isTrancheError(error) && error.code === 'not_found') return null;
+    throw error;
+  }
+  // The checkpoint may be older than the row, which carries only the state.
+  if (view.state !== 'ended' && row.state !== null && row.state !== 'ended') view = { ...view, state: row.state };
+  return matches(request, view) ? view : null;
 }
