@@ -1,4 +1,7 @@
-/** Two projects: `unit` needs no service and runs in parallel; `integration` boots real ones, at most two files at a time. */
+/**
+ * Three projects: `unit` needs no service and runs in parallel; `integration` boots real ones, at most two files at a
+ * time; `stack` kills whole stacks and measures what happens, so its files have the machine to themselves.
+ */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -19,10 +22,22 @@ export default defineConfig({
           pool: 'forks',
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: ['test/integration/stack/**'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          pool: 'forks',
+          name: 'stack',
+          include: ['test/integration/stack/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
