@@ -97,11 +97,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
 
   function takeFresh(): Task | null {
     const position = fresh[nextFresh];
-    if (position === undefined) return null;
-    if (position >= journal.reach()) {
-      journal.extend(position);
-      return null;
-    }
+    if (position === undefined || !journal.mayBegin(position)) return null;
     nextFresh++;
     return { position, counted: 0, attempts: 0, doubt: false, dueMs: 0 };
   }

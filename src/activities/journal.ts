@@ -4,7 +4,7 @@
  */
 import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { createGroupLog, readGroupLog } from '../storage/group-log.ts';
+import { createGroupLog, type GroupLog, readGroupLog } from '../storage/group-log.ts';
 import { journalKey } from '../storage/keys.ts';
 import { type ChunkLogRef, indexOfLine, type Segments } from '../storage/segments.ts';
 
@@ -20,13 +20,13 @@ export function reachUnjournalled(plan: Plan): number {
 const STEP_MIN = 16;
 /** A slice younger than this writes no journal: most are done by then. */
 const JOURNAL_AFTER_MS = 100;
+/** Outcomes that come together at a slice's end are committed together: no journal is begun for them. */
+const FIRST_WRITE_AFTER_MS = 30;
 
 export interface Journal {
-  /** Positions below this may be begun. */
-  reach(): number;
+  /** False: not before the reach is durable; `onReach` is called then. Positions are asked for in rising order. */
+  mayBegin(position: number): boolean;
   outcome(line: string): void;
-  /** `position` is to be begun and out of reach: reaches beyond it, and calls `onReach` once that is durable. */
-  extend(position: number): void;
   failure(): Error | null;
   /** True where anything stands under the key. */
   written(): boolean;
@@ -44,15 +44,17 @@ export interface JournalRequest {
 
 export function openJournal(request: JournalRequest): Journal {
   const { store, key } = request;
-  let log: ReturnType<typeof createGroupLog> | null = null;
+  let log: GroupLog | null = null;
+  let timer: NodeJS.Timeout | undefined;
   let { reach } = request;
   let asked = reach;
   let step = Math.max(STEP_MIN, request.reach);
+  let stalled = false;
   const early: string[] = [];
 
-  function ready(force: boolean): ReturnType<typeof createGroupLog> | null {
+  function open(): GroupLog {
+    clearTimeout(timer);
     if (log !== null) return log;
-    if (!force && performance.now() - request.startedAtMs < JOURNAL_AFTER_MS) return null;
     log = createGroupLog(store.openLog(key), store.logIntervalMs);
     log.add(Buffer.from(`{"reach":${reach}}`));
     for (const line of early) log.add(Buffer.from(line));
@@ -60,32 +62,44 @@ export function openJournal(request: JournalRequest): Journal {
     return log;
   }
 
+  function extend(): void {
+    const next = asked + step;
+    asked = next;
+    const written = open();
+    written.add(Buffer.from(`{"reach":${next}}`));
+    written.flushed().then(
+      () => {
+        reach = next;
+        request.onReach();
+      },
+      () => request.onReach(),
+    );
+  }
+
   return {
-    reach: () => reach,
-    outcome(line) {
-      const open = ready(false);
-      if (open === null) early.push(line);
-      else open.add(Buffer.from(line));
+    mayBegin(position) {
+      // Asked for ahead of need; where the work has to wait all the same, the next step is longer.
+      if (position >= asked - step / 2) extend();
+      const begins = position < reach;
+      if (!begins && !stalled) step *= 2;
+      stalled = !begins;
+      return begins;
     },
-    extend(position) {
-      if (position < asked) return;
-      // Each time the work has to wait here, the next step is longer.
-      asked = position + step;
-      step *= 2;
-      const next = asked;
-      const open = ready(true);
-      open?.add(Buffer.from(`{"reach":${next}}`));
-      open?.flushed().then(
-        () => {
-          reach = next;
-          request.onReach();
-        },
-        () => request.onReach(),
-      );
+    outcome(line) {
+      if (log !== null) {
+        log.add(Buffer.from(line));
+        return;
+      }
+      early.push(line);
+      const ageMs = performance.now() - request.startedAtMs;
+      timer ??= setTimeout(open, Math.max(FIRST_WRITE_AFTER_MS, JOURNAL_AFTER_MS - ageMs));
     },
     written: () => log !== null,
     failure: () => log?.failed ?? null,
-    close: async () => await log?.close(),
+    async close() {
+      clearTimeout(timer);
+      await log?.close();
+    },
   };
 }
 

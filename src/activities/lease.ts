@@ -68,6 +68,8 @@ export function startLease(request: LeaseRequest): Lease {
     await beating;
     return held();
   };
+  // Handed out long ago: it may be somebody else's by now.
+  if (!held()) void renew();
   const timer = setInterval(() => void renew(), heartbeatTimeoutMs / BEATS_PER_TIMEOUT);
   return {
     held,

@@ -46,8 +46,6 @@ export async function startWorker(request: WorkerRequest): Promise<RunningWorker
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: request.shutdownGraceMs,
     shutdownForceTime: request.shutdownGraceMs + 5_000,
-    // Our own raw heartbeats carry the lease; the SDK's keep its own clock from running out.
-    maxHeartbeatThrottleInterval: '1s',
   });
   const done = worker.run();
   return {
