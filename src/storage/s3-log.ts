@@ -1,6 +1,6 @@
 /** A log of the S3 driver: numbered parts under one folder, each created exclusively, so an entry is whole or absent. */
 import type { BlobLog } from './blob-store.ts';
-import type { Bucket } from './s3.ts';
+import type { Bucket } from './s3-bucket.ts';
 
 /** Parts that stand unexpectedly where the next one should go: late writes of appends that had been given up. */
 const TAKEN_PARTS_MAX = 100;
