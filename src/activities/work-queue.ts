@@ -1,0 +1,56 @@
+/** Which item of a chunk is next: those never begun, in input order, and those that wait for their next attempt. */
+import { createDueQueue } from './due-queue.ts';
+import type { Rows } from './rows.ts';
+
+/** An item under way within a slice. */
+export interface Task {
+  readonly position: number;
+  /** Attempts that count against the retry policy, and calls made. */
+  readonly counted: number;
+  readonly attempts: number;
+  /** An earlier attempt may have had its effect. */
+  readonly doubt: boolean;
+  /** Epoch ms before which it must not be tried. */
+  readonly dueMs: number;
+}
+
+export interface WorkQueue {
+  /** The next item that may begin now; null where none may. */
+  take(nowMs: number, probing: boolean): Task | null;
+  putOff(task: Task): void;
+  hasFresh(): boolean;
+  /** When the soonest of those that wait is due; null where none waits. */
+  nextDueMs(): number | null;
+  /** Ends the queue: those that wait. */
+  drain(): readonly Task[];
+}
+
+export function createWorkQueue(rows: Rows, mayBegin: (position: number) => boolean): WorkQueue {
+  const fresh: number[] = [];
+  const waiting = createDueQueue<Task>();
+  for (const position of rows.open()) {
+    const { notBefore, attempts, doubt } = rows.standing(position);
+    if (attempts === 0 && !doubt && notBefore === 0) fresh.push(position);
+    else waiting.add({ position, counted: attempts, attempts, doubt, dueMs: notBefore });
+  }
+  let next = 0;
+
+  function takeFresh(): Task | null {
+    const position = fresh[next];
+    if (position === undefined || !mayBegin(position)) return null;
+    next++;
+    return { position, counted: 0, attempts: 0, doubt: false, dueMs: 0 };
+  }
+
+  return {
+    take(nowMs, probing) {
+      // A probe asks with an item that never failed, where there is one: a bad item must not keep a vendor closed.
+      const due = probing && next < fresh.length ? null : waiting.takeDue(nowMs);
+      return due ?? takeFresh();
+    },
+    putOff: (task) => waiting.add(task),
+    hasFresh: () => next < fresh.length,
+    nextDueMs: () => waiting.next()?.dueMs ?? null,
+    drain: () => waiting.drain(),
+  };
+}
