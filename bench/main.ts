@@ -27,13 +27,23 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return 2;
   }
   try {
-    const run = scenario.prepare(args);
-    const report = await withStack(scenario, run);
+    const report = await withStack(scenario, prepare(scenario, args));
     process.stdout.write(`${JSON.stringify({ scenario: scenario.name, ...rounded(report), ...machine() })}\n`);
     return 0;
   } catch (error) {
-    tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    if (stopping.signal.aborted) tell(String(stopping.signal.reason));
+    else tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return stopping.signal.aborted ? INTERRUPTED_EXIT_CODE : 1;
+  }
+}
+
+/** A wrong option is told in one line, without a stack trace. */
+function prepare(scenario: Scenario, args: readonly string[]): ReturnType<Scenario['prepare']> {
+  try {
+    return scenario.prepare(args);
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+    process.exit(2);
   }
 }
 
