@@ -11,7 +11,7 @@ import { effectsOf } from '../../fixtures/stack/vendor.ts';
 import { watchOperation } from '../../fixtures/stack/watch.ts';
 
 const PAUSE_MAX_MS = 5_000;
-const ITEMS = 1_000;
+const ITEMS = 600;
 const BODY = productLines(ITEMS);
 
 let stack: Stack;
@@ -28,7 +28,7 @@ beforeEach(async () => {
 /** Submits and waits until calls have been answered. */
 async function startRun(): Promise<string> {
   const { id } = await stack.client.accept({ body: BODY, key: randomUUID() });
-  await eventually('answers', async () => (await stack.vendor.lastSeq()) > 100);
+  await eventually('answers', async () => (await stack.vendor.calls()) > 100);
   return id;
 }
 

@@ -149,7 +149,7 @@ describe('a restart of the whole stack on its folder', () => {
     await stack.vendor.reset();
     await stack.vendor.configure({ latencyMs: 100 });
     await stack.client.accept({ body: productLines(5_000), key: running });
-    await eventually('the first calls', async () => (await stack.vendor.lastSeq()) > 0);
+    await eventually('the first calls', async () => (await stack.vendor.calls()) > 0);
 
     await stack.restart();
     const { asOf: _before, ...lasting } = before;

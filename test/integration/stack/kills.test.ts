@@ -50,7 +50,7 @@ function repeatableAt(calls: readonly LedgerRow[], moment: number): number {
 /** Submits, waits for calls to flow, and goes on to a random moment of the run. */
 async function startRun(): Promise<string> {
   const { id } = await stack.client.accept({ body: BODY, key: randomUUID() });
-  await eventually('the first calls', async () => (await stack.vendor.lastSeq()) > 500, { everyMs: 20 });
+  await eventually('the first calls', async () => (await stack.vendor.calls()) > 500, { everyMs: 20 });
   await waitMs(moment(0, 3_000));
   return id;
 }
