@@ -74,7 +74,8 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
       }
     }
     if (active === 0 && (closing() || !moreInBox())) end();
-    else rest();
+    // Where every place is taken, the next answer wakes: no timer for each of them.
+    else if (active < limit) rest();
   }
 
   /** False where nothing that is left can begin before the box is over. */
