@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { blobsOf } from '../../fixtures/stack/blobs.ts';
 import { eventually } from '../../fixtures/stack/eventually.ts';
 import { allAppliedOnce } from '../../fixtures/stack/faults.ts';
-import { productLines } from '../../fixtures/stack/items.ts';
+import { productLines, slowBody } from '../../fixtures/stack/items.ts';
 import { type Parts, startParts } from '../../fixtures/stack/parts.ts';
 import type { Started } from '../../fixtures/stack/processes.ts';
 import { startVersitygw, versitygwIsWithinReach } from '../storage/versitygw.ts';
@@ -19,7 +19,8 @@ let parts: Parts;
 let api: Started;
 
 beforeAll(async () => {
-  parts = await startParts({ BLOB_DEADLINE_MS: '2000' });
+  // A lease of 3.6 s: what a killed API leaves behind is swept while the test looks on.
+  parts = await startParts({ BLOB_DEADLINE_MS: '2000', STAGING_LEASE_HOURS: '0.001' });
   await parts.startTemporal();
   api = await parts.startApi();
 });
@@ -123,6 +124,27 @@ describe('without the blob store', () => {
     expect((await parts.client.send('GET', `/v1/operations/${key}`)).status).toBe(404);
     const again = await parts.client.accept({ body: BODY, key });
     expect(await parts.client.ended(again.id)).toMatchObject({ outcome: 'succeeded' });
+    await worker.stop();
+  });
+});
+
+describe('without the API, killed mid-upload', () => {
+  it('what it had staged is swept once another one runs, and the upload can come again', async () => {
+    const worker = await parts.startWorker();
+    const before = await blobsOf(parts.dataDir);
+    const key = randomUUID();
+    const upload = parts.client.submit({ body: slowBody(productLines(60_000), 64 * 1024, 20), key });
+    const broken = expect(upload).rejects.toThrow();
+    await eventually('staged chunks', async () => (await blobsOf(parts.dataDir)).length > before.length + 1);
+    await api.kill();
+    await broken;
+    expect((await blobsOf(parts.dataDir)).length).toBeGreaterThan(before.length);
+    api = await parts.startApi();
+    expect((await parts.client.send('GET', `/v1/operations/${key}`)).status).toBe(404);
+    const isSwept = async () => (await blobsOf(parts.dataDir)).join() === before.join();
+    await eventually('the sweep', isSwept, { withinMs: 30_000, everyMs: 200 });
+    const again = await parts.client.accept({ body: BODY, key });
+    await allAppliedOnce(parts.client, await parts.client.ended(again.id), await parts.vendor.ledger());
     await worker.stop();
   });
 });
