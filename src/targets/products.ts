@@ -37,6 +37,8 @@ const Product = z.discriminatedUnion(
   },
 );
 
+type ProductType = z.infer<typeof Product>['type'];
+
 export const products = defineTarget({
   name: 'products',
   item: Product,
@@ -46,16 +48,17 @@ export const products = defineTarget({
   plan: { sliceConcurrency: 50 },
   label: toLabel,
   fromRow,
-  async applyOne({ item, exact, idempotencyKey }, context) {
-    return toApplied(await context.vendor({ ...requestFor(item.type, exact), idempotencyKey }));
+  applyOne({ item: { type }, exact, idempotencyKey }, context) {
+    return context.vendor(requestFor(type, exact, idempotencyKey)).then((answer) => toApplied(type, answer));
   },
 });
 
 /** Id and product are taken from `exact`: a double would round the digits. */
-function requestFor(type: z.infer<typeof Product>['type'], exact: unknown): Omit<VendorRequest, 'idempotencyKey'> {
+function requestFor(type: ProductType, exact: unknown, idempotencyKey: string): VendorRequest {
   const path = type === 'create' ? '/products' : `/products/${encodeURIComponent(idText(exact) ?? '')}`;
-  if (type === 'delete') return { method: 'DELETE', path, body: null };
-  return { method: type === 'create' ? 'POST' : 'PATCH', path, body: JSON.stringify(memberOf(exact, 'product')) };
+  if (type === 'delete') return { method: 'DELETE', path, idempotencyKey, body: null };
+  const body = JSON.stringify(memberOf(exact, 'product'));
+  return { method: type === 'create' ? 'POST' : 'PATCH', path, idempotencyKey, body };
 }
 
 function idText(exact: unknown): string | null {
@@ -63,10 +66,12 @@ function idText(exact: unknown): string | null {
   return typeof value === 'string' ? value : digitsOf(value);
 }
 
-function toApplied(answer: VendorAnswer | Transient | NotCalled): Applied | NotCalled {
+/** Only a created product's id is news. */
+function toApplied(type: ProductType, answer: VendorAnswer | Transient | NotCalled): Applied | NotCalled {
   if (answer.kind !== 'answer') return answer;
   const { status, body } = answer;
-  if (status < 300) return { kind: 'succeeded', result: { status, ...scalarId(parsedOrNull(body)) } };
+  if (status < 300)
+    return { kind: 'succeeded', result: { status, ...(type === 'create' ? scalarId(parsedOrNull(body)) : {}) } };
   const said = saidBy(body);
   const message = said === '' ? `vendor answered ${status}` : `vendor answered ${status}: ${said}`;
   return { kind: 'failed', error: { code: 'vendor_rejected', message, retryable: false } };

@@ -1,5 +1,5 @@
 /** Calls one vendor over warm keep-alive connections: place, slot, lease check, dispatch, classified answer. */
-import { Pool } from 'undici';
+import { Client } from 'undici';
 import type { Transient } from '../model/outcome.ts';
 import { exchange, NOT_CALLED } from './exchange.ts';
 import { createGate } from './gate.ts';
@@ -26,31 +26,54 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   const prefix = base.pathname.replace(/\/$/, '');
   const gate = createGate(connections);
   // The exchange has one timer over the whole call, so undici's own two stay off.
-  const pool = new Pool(base.origin, {
-    connections,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS },
-  });
+  // One client per connection, the last used first: undici's own pool looks through all of them at every call.
+  const free: Client[] = [];
+  const clients: Client[] = [];
+  const takeClient = (): Client => {
+    const idle = free.pop();
+    if (idle !== undefined) return idle;
+    const client = new Client(base.origin, {
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connect: { timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS },
+    });
+    clients.push(client);
+    return client;
+  };
 
-  async function call(request: VendorRequest, context: CallContext): Promise<VendorAnswer | Transient | NotCalled> {
-    const entering = gate.enter(context.signal);
-    if (entering !== true && !(await entering)) return NOT_CALLED;
-    const taking = takeSlot(name, slots, context);
-    const slot = taking instanceof Promise ? await taking : taking;
+  type Called = VendorAnswer | Transient | NotCalled;
+
+  function withSlot(slot: Slot | null, request: VendorRequest, context: CallContext): Promise<Called> {
     if (slot === null || context.signal.aborted || !context.mayCall()) {
       slot?.giveBack();
       gate.leave();
-      return NOT_CALLED;
+      return Promise.resolve(NOT_CALLED);
     }
-    const answer = await exchange(pool, toDispatch(request, prefix), context, gate.leave);
-    if (answer.kind === 'not_called') slot.giveBack();
-    return answer;
+    const client = takeClient();
+    const over = () => {
+      free.push(client);
+      gate.leave();
+    };
+    return exchange(client, toDispatch(request, prefix), context, { over, notCalled: () => slot.giveBack() });
   }
 
-  return { call, close: () => pool.close() };
+  function admitted(request: VendorRequest, context: CallContext): Promise<Called> {
+    const taking = takeSlot(name, slots, context);
+    if (taking instanceof Promise) return taking.then((slot) => withSlot(slot, request, context));
+    return withSlot(taking, request, context);
+  }
+
+  return {
+    // Not async where nothing is waited for: each promise between a call and its answer is felt at this rate.
+    call(request, context) {
+      const entering = gate.enter(context.signal);
+      if (entering === true) return admitted(request, context);
+      return entering.then((admits) => (admits ? admitted(request, context) : NOT_CALLED));
+    },
+    close: async () => void (await Promise.all(clients.map((client) => client.close()))),
+  };
 }
 
 function toDispatch({ method, path, body, idempotencyKey }: VendorRequest, prefix: string) {

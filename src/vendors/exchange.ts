@@ -2,7 +2,9 @@
 import type { Dispatcher } from 'undici';
 import { VENDOR_BODY_BYTES_MAX } from '../model/limits.ts';
 import type { Transient } from '../model/outcome.ts';
+import { callsUnder } from './abort-set.ts';
 import { abortedCall, classifyAnswer, classifyFailure, timedOut, unreachable } from './classify.ts';
+import { createDeadlines } from './deadlines.ts';
 import type { CallContext, NotCalled, VendorAnswer } from './vendor.ts';
 
 export const NOT_CALLED: NotCalled = { kind: 'not_called' };
@@ -16,7 +18,7 @@ export function exchange(
   dispatcher: Dispatcher,
   options: Dispatcher.DispatchOptions,
   context: CallContext,
-  over: () => void,
+  { over, notCalled }: { readonly over: () => void; readonly notCalled: () => void },
 ): Promise<VendorAnswer | Transient | NotCalled> {
   return new Promise((resolve) => {
     let controller: Dispatcher.DispatchController | null = null;
@@ -29,18 +31,19 @@ export function exchange(
     function settle(result: VendorAnswer | Transient | NotCalled): void {
       if (settled) return;
       settled = true;
-      clearTimeout(timer);
+      deadline.cancel();
       inFlight.delete(giveUp);
+      if (result === NOT_CALLED) notCalled();
       resolve(result);
     }
     function giveUp(): void {
       settle(sent ? abortedCall(true) : NOT_CALLED);
       controller?.abort(GIVEN_UP);
     }
-    const timer = setTimeout(() => {
+    const deadline = deadlines.add(context.timeoutMs, () => {
       settle(sent ? timedOut() : unreachable('time-out'));
       controller?.abort(GIVEN_UP);
-    }, context.timeoutMs);
+    });
     const inFlight = callsUnder(context.signal);
     inFlight.add(giveUp);
 
@@ -77,6 +80,7 @@ export function exchange(
   });
 }
 
+const deadlines = createDeadlines();
 const GIVEN_UP = new Error('call given up');
 
 /** Most bodies come in one piece: only more of them make a list. */
@@ -99,21 +103,3 @@ function createBody() {
     },
   };
 }
-
-/** One listener per signal instead of one per call: a slice's calls all share its signal. */
-function callsUnder(signal: AbortSignal): Set<() => void> {
-  const known = callsBySignal.get(signal);
-  if (known !== undefined) return known;
-  const calls = new Set<() => void>();
-  callsBySignal.set(signal, calls);
-  signal.addEventListener(
-    'abort',
-    () => {
-      for (const giveUp of [...calls]) giveUp();
-    },
-    { once: true },
-  );
-  return calls;
-}
-
-const callsBySignal = new WeakMap<AbortSignal, Set<() => void>>();

@@ -1,4 +1,5 @@
 /** Admits as many calls as there are connections, so that a call waits here and not in the HTTP client's own queue. */
+import { callsUnder } from './abort-set.ts';
 
 export interface Gate {
   /** True: admitted. False (only by promise): the signal was aborted first. */
@@ -34,19 +35,20 @@ export function createGate(places: number): Gate {
         return true;
       }
       return new Promise((resolve) => {
+        if (signal.aborted) return resolve(false);
+        const waiting = callsUnder(signal);
         const abort = () => {
           waiter.gone = true;
           resolve(false);
         };
         const waiter: Waiter = {
-          gone: signal.aborted,
+          gone: false,
           admit() {
-            signal.removeEventListener('abort', abort);
+            waiting.delete(abort);
             resolve(true);
           },
         };
-        if (signal.aborted) return resolve(false);
-        signal.addEventListener('abort', abort, { once: true });
+        waiting.add(abort);
         if (head > 1_024) {
           queue = queue.slice(head);
           head = 0;
