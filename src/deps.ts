@@ -1,7 +1,7 @@
 /** The one wiring place: from settings to the parts that run. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { createActivities } from './activities/index.ts';
 import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
@@ -102,7 +102,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       segments: createSegments(store),
       findTarget,
       findVendor: (name) => vendors.get(name),
-      heartbeats: { service: connection.workflowService, namespace, identity },
+      heartbeat: createHeartbeat(connection, { namespace, identity }, config.worker.heartbeatTimeoutMs),
       slicesMax: config.worker.slicesMax,
       stopping: stopping.signal,
       log,
@@ -136,6 +136,15 @@ async function openStore({ blobUrl, blobs }: Config): Promise<BlobStore> {
   );
   await store.check();
   return store;
+}
+
+/** Bounded, so that one call on a dead link does not keep back the next one on a live one. */
+function createHeartbeat(connection: Connection, who: { namespace: string; identity: string }, timeoutMs: number) {
+  return async (taskToken: Uint8Array): Promise<boolean> => {
+    const beat = () => connection.workflowService.recordActivityTaskHeartbeat({ ...who, taskToken });
+    const { cancelRequested } = await connection.withDeadline(Date.now() + timeoutMs / 3, beat);
+    return cancelRequested === true;
+  };
 }
 
 /** One client per vendor and process: its budget is shared by all slices. */

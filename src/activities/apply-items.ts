@@ -48,7 +48,11 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
   const { plan, probe, boxMs, ref, ordinal } = run.input;
   const boxEndMs = Date.now() + boxMs;
   const queue = createWorkQueue(rows, journal.mayBegin);
-  const attempt = createAttempt(run);
+  /** Aborted when nothing more is to begin: calls that wait for a place or a slot are not made. */
+  const waiting = new AbortController();
+  const mayCall = (): boolean => !waiting.signal.aborted && lease.held() && closedUntilMs() <= Date.now();
+  const attempt = createAttempt(run, { waiting: waiting.signal, mayCall });
+  const boxTimer = setTimeout(pump, boxMs);
   let active = 0;
   let probing = probe || vendor?.health.down === true;
   let sawOutage = false;
@@ -57,10 +61,11 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
 
   const closedUntilMs = (): number => vendor?.closedUntil() ?? 0;
   const closing = (): boolean =>
-    control.calledHome() || sawOutage || journal.failure() !== null || Date.now() >= boxEndMs;
+    control.calledHome() || control.endingSoon() || sawOutage || journal.failure() !== null || Date.now() >= boxEndMs;
 
   function pump(): void {
     if (ended) return;
+    if (closing() && !waiting.signal.aborted) waiting.abort();
     const limit = probing ? 1 : plan.sliceConcurrency;
     const burstEnd = performance.now() + BURST_MS;
     for (let begun = 1; active < limit && !closing(); begun++) {
@@ -148,6 +153,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
   function stop(): void {
     ended = true;
     clearTimeout(timer);
+    clearTimeout(boxTimer);
   }
 
   function end(): void {

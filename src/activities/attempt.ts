@@ -18,12 +18,19 @@ export interface AttemptDeps {
   readonly log: Log;
 }
 
+/** When a call that waits is no longer to be made. */
+export interface CallBounds {
+  readonly waiting: AbortSignal;
+  /** Asked right before the bytes go out: a slice without its lease, or at its end, starts no call. */
+  readonly mayCall: () => boolean;
+}
+
 export type Attempt = (item: TargetItem<unknown>) => Applied | Promise<Applied | NotCalled>;
 
 /** A target that throws has a bug: the item fails, its neighbours go on. */
-export function createAttempt(deps: AttemptDeps): Attempt {
+export function createAttempt(deps: AttemptDeps, bounds: CallBounds): Attempt {
   const { target, log } = deps;
-  const context: TargetContext = { signal: deps.control.signal, vendor: createCaller(deps) };
+  const context: TargetContext = { signal: deps.control.signal, vendor: createCaller(deps, bounds) };
   const { applyOne } = target;
   if (applyOne === undefined) return () => noApply(target.name);
   return (item) => {
@@ -36,15 +43,14 @@ export function createAttempt(deps: AttemptDeps): Attempt {
   };
 }
 
-/** Asked again right before the bytes go out: a slice without its lease, or called home, starts no call. */
-function createCaller({ input, target, lease, control, vendor }: AttemptDeps): TargetContext['vendor'] {
+function createCaller({ input, target, control, vendor }: AttemptDeps, bounds: CallBounds): TargetContext['vendor'] {
   if (vendor === null) return () => Promise.reject(new Error(`target ${target.name} has no vendor to call`));
   const { plan, ref, ordinal, callsPerSecond } = input;
   const context = {
     pace: vendor.paceOf(`${ref.uid}:${ordinal}`, callsPerSecond),
     timeoutMs: plan.callTimeoutMs,
     signal: control.signal,
-    mayCall: () => lease.held() && !control.calledHome(),
+    ...bounds,
   };
   return (request) => vendor.client.call(request, context);
 }

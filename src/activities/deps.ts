@@ -1,5 +1,4 @@
 /** What activities are given; the one wiring place fills it in. */
-import type { WorkflowService } from '@temporalio/client';
 import type { Log } from '../model/log.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Records } from '../storage/records.ts';
@@ -14,11 +13,11 @@ export interface ActivityDeps {
   /** Throws where there is none of this name. */
   readonly findTarget: (name: string) => Target;
   readonly findVendor: (name: string) => Vendor | undefined;
-  readonly heartbeats: {
-    readonly service: Pick<WorkflowService, 'recordActivityTaskHeartbeat'>;
-    readonly namespace: string;
-    readonly identity: string;
-  };
+  /**
+   * One heartbeat that the server has to acknowledge, within a fraction of the heartbeat timeout. Rejects with a gRPC
+   * status `code` where it refuses; true: the workflow wants the slice home.
+   */
+  readonly heartbeat: (taskToken: Uint8Array) => Promise<boolean>;
   /** Slices that this process may run at once. */
   readonly slicesMax: number;
   /** Aborted when the worker is asked to stop: slices come home and commit. */

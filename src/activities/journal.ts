@@ -62,8 +62,9 @@ export function openJournal(request: JournalRequest): Journal {
     return log;
   }
 
-  function extend(): void {
-    const next = asked + step;
+  /** From `position` where that lies ahead: a slice may begin deep in its chunk. */
+  function extend(position: number): void {
+    const next = Math.max(asked, position) + step;
     asked = next;
     const written = open();
     written.add(Buffer.from(`{"reach":${next}}`));
@@ -79,7 +80,7 @@ export function openJournal(request: JournalRequest): Journal {
   return {
     mayBegin(position) {
       // Asked for ahead of need; where the work has to wait all the same, the next step is longer.
-      if (position >= asked - step / 2) extend();
+      if (position >= asked - step / 2) extend(position);
       const begins = position < reach;
       if (!begins && !stalled) step *= 2;
       stalled = !begins;
@@ -109,23 +110,33 @@ export interface Leavings {
   readonly lines: ReadonlyMap<number, Buffer>;
   /** Positions below this may have been begun. */
   readonly reach: number;
+  /** Some slice of this segment did not come to its commit: what had been put off may have been tried again. */
+  readonly lost: boolean;
   readonly journals: readonly string[];
 }
 
+export interface LeavingsRef extends ChunkLogRef {
+  readonly seq: number;
+  readonly firstIndex: number;
+  /** A slice is known not to have come to its commit. */
+  readonly lost: boolean;
+  readonly plan: Plan;
+}
+
 export async function readLeavings(
-  store: BlobStore,
-  segments: Segments,
-  ref: ChunkLogRef & { readonly seq: number; readonly firstIndex: number; readonly reachUnwritten: number },
+  { store, segments }: { readonly store: BlobStore; readonly segments: Segments },
+  at: LeavingsRef,
 ): Promise<Leavings> {
+  const { lost, plan } = at;
   const lines = new Map<number, Buffer>();
-  let reach = ref.reachUnwritten;
-  const journals = await segments.journals(ref);
-  const mine = journalKey(ref.uid, ref.run, ref.ordinal, ref.seq, '');
+  let reach = lost && plan.journal ? reachUnjournalled(plan) : 0;
+  const journals = await segments.journals(at);
+  const mine = journalKey(at.uid, at.run, at.ordinal, at.seq, '');
   for (const key of journals.filter((journal) => journal.startsWith(mine))) {
     for await (const entry of readGroupLog(store, key)) {
       if (entry[2] === 0x72) reach = Math.max(reach, (JSON.parse(entry.toString()) as { reach: number }).reach);
-      else lines.set(indexOfLine(entry) - ref.firstIndex, entry);
+      else lines.set(indexOfLine(entry) - at.firstIndex, entry);
     }
   }
-  return { lines, reach, journals };
+  return { lines, reach, lost: lost || reach > 0, journals };
 }

@@ -21,7 +21,7 @@ export interface LeaseRequest {
   readonly heartbeatTimeoutMs: number;
   /** When the server handed out this attempt, at the earliest; epoch ms. */
   readonly grantedAtMs: number;
-  readonly heartbeats: ActivityDeps['heartbeats'];
+  readonly beat: ActivityDeps['heartbeat'];
   /** The SDK's own heartbeat: without it the SDK would time the activity out by itself. */
   readonly beatSdk: () => void;
   /** The workflow wants the slice home. */
@@ -32,7 +32,7 @@ export interface LeaseRequest {
 }
 
 export function startLease(request: LeaseRequest): Lease {
-  const { heartbeatTimeoutMs, heartbeats } = request;
+  const { heartbeatTimeoutMs } = request;
   const validMs = heartbeatTimeoutMs - MARGIN_MS;
   let sent = { wall: request.grantedAtMs, mono: performance.now() - Math.max(0, Date.now() - request.grantedAtMs) };
   let lost = false;
@@ -45,14 +45,10 @@ export function startLease(request: LeaseRequest): Lease {
     const sending = { wall: Date.now(), mono: performance.now() };
     try {
       request.beatSdk();
-      const answer = await heartbeats.service.recordActivityTaskHeartbeat({
-        namespace: heartbeats.namespace,
-        identity: heartbeats.identity,
-        taskToken: request.taskToken,
-      });
+      const wanted = await request.beat(request.taskToken);
       if (stopped) return;
       sent = sending;
-      if (answer.cancelRequested === true) request.onCalledHome();
+      if (wanted) request.onCalledHome();
       request.onRenewed();
     } catch (error) {
       if (stopped || !isRefusal(error)) return;

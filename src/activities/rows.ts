@@ -51,6 +51,10 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
   }
 
   function defer(position: number, row: Omit<Deferred, 'index'>): void {
+    const before = deferred.get(position);
+    const same = before?.notBefore === row.notBefore && before.attempts === row.attempts && before.doubt === row.doubt;
+    // What the log says already is not said again: an outage must not rewrite every row with every probe.
+    if (same) return;
     deferred.set(position, { index: firstIndex + position, ...row });
     deferredNow.add(position);
   }
@@ -60,7 +64,7 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
     if (lines[position] === undefined) keep(position, outcomeOfLine(line), line);
   }
   // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
-  for (let position = 0; leavings.reach > 0 && position < items; position++) {
+  for (let position = 0; leavings.lost && position < items; position++) {
     const begun = position < leavings.reach || deferred.has(position);
     if (!begun || lines[position] !== undefined) continue;
     if (plan.onDoubt === 'unknown') decide(position, reader.label(position), LOST);

@@ -4,7 +4,7 @@ import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import { readChunk } from './chunk-blob.ts';
 import type { ActivityDeps } from './deps.ts';
-import { reachUnjournalled, readLeavings } from './journal.ts';
+import { readLeavings } from './journal.ts';
 import { createRows, type Decision } from './rows.ts';
 import { targetOf } from './target-of.ts';
 
@@ -17,28 +17,34 @@ export function createSettle(deps: ActivityDeps) {
     const { firstIndex, items } = chunk.header;
     const log = await deps.segments.readLog(at, firstIndex);
     heartbeat();
-    const reachUnwritten = input.lost ? reachUnjournalled(plan) : 0;
-    const leavings = await readLeavings(deps.store, deps.segments, {
-      ...at,
-      seq: log.nextSeq,
-      firstIndex,
-      reachUnwritten,
-    });
+    const { lost } = input;
+    const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, firstIndex, lost, plan });
     const reader = createItemReader(chunk, target, ref.uid);
     const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
     for (const position of rows.open()) {
       const { doubt, attempts } = rows.standing(position);
-      rows.decide(
-        position,
-        reader.label(position),
-        doubt ? { ...IN_DOUBT, attempts } : { outcome: 'cancelled', attempts },
-      );
+      rows.decide(position, reader.label(position), { ...givenUp(doubt, attempts), attempts });
     }
-    // Idempotent: a second settle finds the same log and writes, or adopts, the same rows.
-    await deps.segments.compact(at, rows.segment(true));
-    return { tally: rows.tally() };
+    // A second settle may find a journal a line longer: the rows that stand are those that count.
+    const ours = await deps.segments.compact(at, rows.segment(true));
+    return { tally: ours ? rows.tally() : await deps.segments.tallyOf(at) };
   };
 }
+
+/** Only what was never begun is `cancelled`. */
+function givenUp(doubt: boolean, attempts: number): Omit<Decision, 'attempts'> {
+  if (doubt) return IN_DOUBT;
+  return attempts > 0 ? NOT_RETRIED : { outcome: 'cancelled' };
+}
+
+const NOT_RETRIED: Omit<Decision, 'attempts'> = {
+  outcome: 'failed',
+  error: {
+    code: 'cancelled_before_retry',
+    message: 'the operation was cancelled before this item, which the vendor had refused for now, was tried again',
+    retryable: true,
+  },
+};
 
 const IN_DOUBT: Omit<Decision, 'attempts'> = {
   outcome: 'unknown',

@@ -4,6 +4,7 @@ import type { SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
+import type { Vendor } from '../vendors/vendor-standing.ts';
 import { applyItems } from './apply-items.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
@@ -19,14 +20,16 @@ export function createSlice(deps: ActivityDeps) {
     running++;
     const control = createControl();
     const lease = leaseOf(deps, input, control);
-    const goHome = AbortSignal.any([deps.stopping, cancellationSignal()]);
-    goHome.addEventListener('abort', control.callHome);
-    if (goHome.aborted) control.callHome();
+    const cancelled = cancellationSignal();
+    cancelled.addEventListener('abort', control.callHome);
+    deps.stopping.addEventListener('abort', control.endSoon);
+    if (deps.stopping.aborted) control.endSoon();
     try {
       const answer = await runSlice(deps, input, control, lease);
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
-      goHome.removeEventListener('abort', control.callHome);
+      cancelled.removeEventListener('abort', control.callHome);
+      deps.stopping.removeEventListener('abort', control.endSoon);
       lease.stop();
       control.end();
       running--;
@@ -45,12 +48,8 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
   const chunk = await readChunk(deps, input);
   const { firstIndex, items } = chunk.header;
   const log = await deps.segments.readLog(at, firstIndex);
-  const leavings = await readLeavings(deps.store, deps.segments, {
-    ...at,
-    seq: log.nextSeq,
-    firstIndex,
-    reachUnwritten: input.lost || activityInfo().attempt > 1 ? reachUnjournalled(plan) : 0,
-  });
+  const lost = input.lost || activityInfo().attempt > 1;
+  const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, firstIndex, lost, plan });
   const reader = createItemReader(chunk, target, ref.uid);
   const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
 
@@ -58,7 +57,7 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
   const reach = reachUnjournalled(plan);
   const journal = openJournal({ store: deps.store, key, startedAtMs, reach, onReach: control.wake });
   try {
-    const vendor = plan.vendor === null ? null : (deps.findVendor(plan.vendor) ?? null);
+    const vendor = vendorOf(deps, plan.vendor);
     const ended = await applyItems({ input, target, rows, reader, journal, lease, control, vendor, log: deps.log });
     await journal.close();
     const committed = await commit(deps, at, log.nextSeq, rows, lease);
@@ -91,13 +90,21 @@ async function tidy(deps: ActivityDeps, journals: readonly string[]): Promise<vo
   }
 }
 
+/** A worker of another release may not know it: the work is kept until one comes that does. */
+function vendorOf(deps: ActivityDeps, name: string | null): Vendor | null {
+  if (name === null) return null;
+  const vendor = deps.findVendor(name);
+  if (vendor === undefined) throw ApplicationFailure.retryable(`this worker has no vendor ${name}`, 'unknown_vendor');
+  return vendor;
+}
+
 function leaseOf(deps: ActivityDeps, input: SliceInput, control: Control): Lease {
   const info = activityInfo();
   return startLease({
     taskToken: info.taskToken,
     heartbeatTimeoutMs: input.plan.heartbeatTimeoutMs,
     grantedAtMs: info.currentAttemptScheduledTimestampMs,
-    heartbeats: deps.heartbeats,
+    beat: deps.heartbeat,
     beatSdk: heartbeat,
     onCalledHome: control.callHome,
     onLost: control.lose,

@@ -28,6 +28,8 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
     // Chunks are begun in order: beyond the last one with a trace, a window's worth may have been begun without one.
     const begunAtMost = Math.min(chunkItems.length, nextChunk + input.windowMax);
     return {
+      ended: (await deps.records.readSummary(ref.account, ref.id)) !== null,
+      paused: last?.state === 'paused' || last?.state === 'pausing',
       revision: (last?.revision ?? 0) + 1_000,
       startedAt: last?.startedAt ?? null,
       nextChunk: begunAtMost,

@@ -17,8 +17,14 @@ export interface Trial {
   readonly doubt: boolean;
 }
 
-/** Codes of calls that nobody answered: after the last of them nobody can tell what became of the item. */
-const UNANSWERED: ReadonlySet<string> = new Set(['vendor_timeout', 'vendor_reset', 'aborted']);
+/** The first call still runs at the vendor: asked again ever more slowly, however long it takes. */
+const IN_FLIGHT: ReadonlySet<string> = new Set(['vendor_key_in_use', 'vendor_too_early']);
+const OUTAGE: ReadonlySet<string> = new Set([
+  'vendor_unreachable',
+  'vendor_unavailable',
+  'vendor_timeout',
+  'vendor_reset',
+]);
 
 export function judge(plan: Plan, trial: Trial, applied: Applied, nowMs: number, vendorDown: boolean): Verdict {
   const { attempts } = trial;
@@ -36,8 +42,9 @@ export function judge(plan: Plan, trial: Trial, applied: Applied, nowMs: number,
 
 function judgeTransient(plan: Plan, trial: Trial, applied: Transient, nowMs: number, vendorDown: boolean): Verdict {
   const { code, message } = applied;
-  // While the vendor is down an attempt says nothing about the item (DESIGN §5).
-  const counted = trial.counted + (applied.counts && !vendorDown ? 1 : 0);
+  // While the vendor is down, silence and 503 say nothing about the item (DESIGN §5); an answered 500 still does, or
+  // items that always fail could keep a vendor closed for ever.
+  const counted = trial.counted + (applied.counts && !(vendorDown && OUTAGE.has(code)) ? 1 : 0);
   const doubt = trial.doubt || applied.doubt;
   const error = { code, message, retryable: true };
   const { attempts } = trial;
@@ -45,14 +52,21 @@ function judgeTransient(plan: Plan, trial: Trial, applied: Transient, nowMs: num
     return { kind: 'decided', decision: { outcome: 'unknown', attempts, error } };
   }
   const final = counted >= plan.retry.maximumAttempts || plan.retry.nonRetryableCodes.includes(code);
-  if (!final) return { kind: 'again', dueMs: nowMs + delayMs(plan.retry, counted, applied), counted, doubt };
-  const outcome = UNANSWERED.has(code) ? 'unknown' : 'failed';
+  if (!final)
+    return {
+      kind: 'again',
+      dueMs: nowMs + delayMs(plan.retry, IN_FLIGHT.has(code) ? attempts : counted, applied),
+      counted,
+      doubt,
+    };
+  // An attempt that nobody answered may have had its effect, whatever was said later.
+  const outcome = doubt ? 'unknown' : 'failed';
   return { kind: 'decided', decision: { outcome, attempts, error } };
 }
 
 /** Exponential with ±20 % jitter; a longer `Retry-After` wins. */
-function delayMs(retry: RetryPolicy, counted: number, { retryAfterMs }: Transient): number {
-  const exponent = Math.min(Math.max(counted - 1, 0), 40);
+function delayMs(retry: RetryPolicy, tries: number, { retryAfterMs }: Transient): number {
+  const exponent = Math.min(Math.max(tries - 1, 0), 40);
   const backoff = Math.min(retry.maximumIntervalMs, retry.initialIntervalMs * retry.backoffCoefficient ** exponent);
   return Math.max(backoff * (0.8 + 0.4 * Math.random()), retryAfterMs ?? 0);
 }

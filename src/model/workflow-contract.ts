@@ -10,11 +10,13 @@ export const SIGNALS = {
   pause: 'pause',
   resume: 'resume',
   cancel: 'cancel',
-  /** Parent → chunk: end your slice, come home with what is undecided. */
+  /** Parent → chunk: come home with what is undecided (`YieldRequest`). */
   yield: 'yield',
   /** Chunk → parent, at most one per 5 s. */
   progress: 'progress',
 } as const;
+/** `now`: the running slice is cut short (pause, cancel); `after_slice`: it may end its box (continue-as-new). */
+export type YieldRequest = 'now' | 'after_slice';
 export const PROGRESS_QUERY = 'progress';
 
 export const SEARCH_ATTRIBUTES = {
@@ -166,6 +168,10 @@ export interface SurveyInput {
 }
 
 export interface SurveyAnswer {
+  /** The operation has ended already: its summary stands. */
+  readonly ended: boolean;
+  /** It was paused, or about to be, when it was last heard of. */
+  readonly paused: boolean;
   readonly revision: number;
   readonly startedAt: string | null;
   readonly nextChunk: number;

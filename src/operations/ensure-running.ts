@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Log } from '../model/log.ts';
 import type { OperationRecord } from '../model/operation.ts';
+import type { OperationInput } from '../model/workflow-contract.ts';
 import type { Records } from '../storage/records.ts';
 import { within } from './deadline.ts';
 import { workflowIdOf } from './operation-id.ts';
@@ -37,6 +38,11 @@ export interface EnsureRunningDeps {
 }
 
 /** Answers the milliseconds until the next look; throws where store or Temporal do not answer. */
+/** Started, task scheduled, closed: no worker has ever taken the workflow up. */
+const HISTORY_UNTOUCHED = 3;
+
+type Restart = Exclude<OperationInput['mode'], 'start'>;
+
 export function createEnsureRunning({ records, temporal, settings, log }: EnsureRunningDeps) {
   const { client, link, starter } = temporal;
 
@@ -51,11 +57,13 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
   }
 
   /** `settle`: somebody ended it; `resume`: it was lost. */
-  async function describe({ account, id }: OperationRecord): Promise<'running' | 'absent' | 'settle' | 'resume'> {
+  async function describe({ account, id }: OperationRecord): Promise<'running' | 'absent' | Restart> {
     const handle = client.workflow.getHandle(workflowIdOf(account, id));
     try {
-      const { status } = await link.call(settings.callDeadlineMs, () => handle.describe());
-      if (status.name === 'TERMINATED' || status.name === 'CANCELLED' || status.name === 'FAILED') return 'settle';
+      const { status, historyLength } = await link.call(settings.callDeadlineMs, () => handle.describe());
+      if (status.name === 'TERMINATED' || status.name === 'CANCELLED' || status.name === 'FAILED') {
+        return historyLength <= HISTORY_UNTOUCHED ? 'settle_untouched' : 'settle';
+      }
       return status.name === 'TIMED_OUT' || status.name === 'COMPLETED' ? 'resume' : 'running';
     } catch (error) {
       if (faultOf(error) === 'not_found') return 'absent';
@@ -69,7 +77,7 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
     return (await starter.start({ record, mode, again: false })) ? LOOK_INTERVAL_MS : FAULT_WAIT_MS;
   }
 
-  async function startAgain(record: OperationRecord, mode: 'settle' | 'resume', watch: Watch): Promise<number> {
+  async function startAgain(record: OperationRecord, mode: Restart, watch: Watch): Promise<number> {
     if (Date.now() < watch.restartAt) return watch.restartAt - Date.now();
     if (!(await starter.start({ record, mode, again: true }))) return FAULT_WAIT_MS;
     log('info', 'a workflow had closed without ending its operation; another goes on', { uid: record.uid, mode });

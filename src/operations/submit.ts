@@ -192,13 +192,20 @@ async function begin({ starter, status }: SubmitDeps, record: OperationRecord): 
   return toView(known, queuedProgress(known), started);
 }
 
-async function replay({ starter, status, storage }: SubmitDeps, standing: OperationRecord): Promise<OperationView> {
+/** A summary that cannot be read is not "not ended": started again, what was cancelled would be applied. */
+async function replay(
+  { starter, status, storage, settings }: SubmitDeps,
+  standing: OperationRecord,
+): Promise<OperationView> {
   const { account, id } = standing;
+  const { records } = storage;
+  const read = <T>(what: string, work: Promise<T>) => keep(what, within(settings.storeDeadlineMs, what, work));
   status.remember(standing);
+  const summary = await read('the summary', records.readSummary(account, id));
   const last = await status.stored(account, id);
-  if (last.state === 'ended') return last;
+  if (summary !== null || last.state === 'ended') return last;
   if (!starter.hasStarted(standing)) {
-    const checkpoint = await storage.records.readCheckpoint(account, id).catch(() => null);
+    const checkpoint = await read('the checkpoint', records.readCheckpoint(account, id));
     const mode = checkpoint === null ? 'start' : 'resume';
     if (!(await starter.start({ record: standing, mode, again: false }))) return last;
   }

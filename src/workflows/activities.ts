@@ -19,8 +19,9 @@ export function sliceActivity(plan: Plan) {
   }).slice;
 }
 
+/** As long as they take: their heartbeats say that they go on. */
 export const { settle, survey } = proxyActivities<Activities>({
-  startToCloseTimeout: '10 minutes',
+  startToCloseTimeout: '1 day',
   heartbeatTimeout: '30s',
   retry: RETRY,
 });

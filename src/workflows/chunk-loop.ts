@@ -2,15 +2,15 @@
 import { ActivityFailure, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { Throttle } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
-import type { ChunkAnswer, ChunkState, OperationRef, SliceAnswer } from '../model/workflow-contract.ts';
+import type { ChunkAnswer, ChunkState, OperationRef, SliceAnswer, YieldRequest } from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
 import { afterLoss, afterSlice, throttleOf, waitMs } from './progress.ts';
 
-/** Open while work may begin; `callHome` ends the slices that run and lets no further one start. */
+/** Open while work may begin. Closing it lets no further slice start; `now` also cuts short those that run. */
 export interface Gate {
   readonly leaving: () => boolean;
-  callHome(): void;
-  /** Runs `work` in a scope that `callHome` cancels. */
+  close(how: YieldRequest): void;
+  /** Runs `work` in a scope that `close('now')` cancels. */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -19,9 +19,9 @@ export function createGate(): Gate {
   let closed = false;
   return {
     leaving: () => closed,
-    callHome() {
+    close(how) {
       closed = true;
-      for (const scope of scopes) scope.cancel();
+      if (how === 'now') for (const scope of scopes) scope.cancel();
     },
     async run(work) {
       const scope = new CancellationScope({ cancellable: true });
@@ -53,21 +53,22 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
   let state = start;
   while (!work.gate.leaving() && !work.mustLeave()) {
     const answer = await oneSlice(work, slice, state);
-    state = answer === null ? afterLoss(state) : afterSlice(state, answer, work.plan);
-    work.report(state, answer === null ? null : throttleOf(work.plan, state, answer, Date.now()));
-    if (answer?.done === true) return { state, done: true };
-    const pause = waitMs(state, answer, Date.now());
+    if (answer === 'not_begun') continue;
+    state = answer === 'lost' ? afterLoss(state) : afterSlice(state, answer, work.plan);
+    work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
+    if (answer !== 'lost' && answer.done) return { state, done: true };
+    const pause = waitMs(state, answer === 'lost' ? null : answer, Date.now());
     if (pause > 0) await condition(work.gate.leaving, pause);
   }
   return { state, done: false };
 }
 
-/** Null: the slice was lost on the way (its worker died while it was being called home). */
+/** `lost`: its worker died while it was being called home. `not_begun`: called home before a worker had taken it. */
 async function oneSlice(
   work: ChunkWork,
   slice: ReturnType<typeof sliceActivity>,
   state: ChunkState,
-): Promise<SliceAnswer | null> {
+): Promise<SliceAnswer | 'lost' | 'not_begun'> {
   const { ref, plan, run, inline, callsPerSecond } = work;
   const { ordinal, boxMs, probe, lost } = state;
   try {
@@ -75,7 +76,9 @@ async function oneSlice(
       slice({ version: 1, ref, plan, run, ordinal, inline, boxMs, probe, lost, callsPerSecond }),
     );
   } catch (error) {
-    if (isCancellation(error) || error instanceof ActivityFailure) return null;
+    // A slice that has begun returns what it did; only one that has not is cancelled as such.
+    if (isCancellation(error)) return 'not_begun';
+    if (error instanceof ActivityFailure) return 'lost';
     throw error;
   }
 }

@@ -16,8 +16,8 @@ const REPORT_EVERY_MS = 5_000;
 
 export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
   const gate = createGate();
-  setHandler(yieldSignal, () => gate.callHome());
-  CancellationScope.current().cancelRequested.catch(() => gate.callHome());
+  setHandler(yieldSignal, (how) => gate.close(how));
+  CancellationScope.current().cancelRequested.catch(() => gate.close('now'));
   return await CancellationScope.nonCancellable(async () => {
     const { ref, plan, run, inline, callsPerSecond } = input;
     const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;

@@ -7,23 +7,20 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ChunkAnswer, ChunkState, OperationInput } from '../model/workflow-contract.ts';
+import type { ChunkAnswer, ChunkState, OperationInput, YieldRequest } from '../model/workflow-contract.ts';
 import { chunk as chunkWorkflow } from './chunk.ts';
 import { createGate, workChunk } from './chunk-loop.ts';
 import type { Ledger } from './ledger.ts';
-import { afterLoss, windowOf } from './progress.ts';
+import { windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';
-
-/** No busy loop where a child cannot start or is ended again and again. */
-const LOST_CHILD_WAIT_MS = 1_000;
 
 export interface Crew {
   /** Begins chunks until the window is full or none is left. */
   fill(): void;
   hasRoom(): boolean;
   atWork(): number;
-  /** Ends what runs: every chunk comes home with what is undecided. */
-  callHome(): void;
+  /** Every chunk comes home with what is undecided. */
+  callHome(how: YieldRequest): void;
 }
 
 export function createCrew(input: OperationInput, ledger: Ledger): Crew {
@@ -44,10 +41,10 @@ export function createCrew(input: OperationInput, ledger: Ledger): Crew {
       if (!answer.done) shelved.push(answer.state);
     } catch {
       // A child that an operator terminated, or one that could not start: its log says what was done.
-      const lost = afterLoss(state);
-      ledger.shelve(lost);
+      const lost = ledger.lose(state);
+      // Its slice may act until its lease is over; nobody takes its place before.
+      await sleep(plan.heartbeatTimeoutMs);
       shelved.push(lost);
-      await sleep(LOST_CHILD_WAIT_MS);
     } finally {
       working--;
       cameHome++;
@@ -66,13 +63,13 @@ export function createCrew(input: OperationInput, ledger: Ledger): Crew {
     },
     hasRoom: () => cameHome > 0,
     atWork: () => working,
-    callHome: () => employ.callHome(),
+    callHome: (how) => employ.callHome(how),
   };
 }
 
 interface Employer {
   work(state: ChunkState): Promise<ChunkAnswer>;
-  callHome(): void;
+  callHome(how: YieldRequest): void;
 }
 
 function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number | null): Employer {
@@ -94,17 +91,17 @@ function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number 
         },
         state,
       ),
-    callHome: () => gate.callHome(),
+    callHome: (how) => gate.close(how),
   };
 }
 
 function asChild(input: OperationInput, callsPerSecond: number | null): Employer {
   const { ref, plan, run, chunkItems, inline } = input;
   const children = new Set<ChildWorkflowHandle<typeof chunkWorkflow>>();
-  let leaving = false;
-  const sendHome = (child: ChildWorkflowHandle<typeof chunkWorkflow>) => {
+  let leaving: YieldRequest | null = null;
+  const sendHome = (child: ChildWorkflowHandle<typeof chunkWorkflow>, how: YieldRequest) => {
     // A child that has just ended takes no signal; its result says so.
-    child.signal(yieldSignal).catch(() => undefined);
+    child.signal(yieldSignal, how).catch(() => undefined);
   };
   return {
     async work(state) {
@@ -115,16 +112,16 @@ function asChild(input: OperationInput, callsPerSecond: number | null): Employer
         args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, inline, callsPerSecond, state }],
       });
       children.add(child);
-      if (leaving) sendHome(child);
+      if (leaving !== null) sendHome(child, leaving);
       try {
         return await child.result();
       } finally {
         children.delete(child);
       }
     },
-    callHome() {
-      leaving = true;
-      for (const child of children) sendHome(child);
+    callHome(how) {
+      leaving = how;
+      for (const child of children) sendHome(child, how);
     },
   };
 }

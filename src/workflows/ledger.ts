@@ -2,6 +2,7 @@
 import { upsertSearchAttributes } from '@temporalio/workflow';
 import {
   addTallies,
+  decidedItems,
   EMPTY_TALLY,
   type OperationState,
   outcomeOf,
@@ -11,7 +12,7 @@ import {
 } from '../model/operation.ts';
 import type { ChunkState, OperationCarry, OperationInput, SurveyAnswer } from '../model/workflow-contract.ts';
 import { checkpoint, finalize } from './activities.ts';
-import { freshChunk, runningItems, sumTallies } from './progress.ts';
+import { afterLoss, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
 const CHECKPOINT_EVERY_MS = 5_000;
@@ -30,6 +31,8 @@ export function createLedger(input: OperationInput) {
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let checkpointedAtMs = Date.now();
   let checkpointing = false;
+  /** Until the log was read, nothing that is known here is worth showing. */
+  let informed = input.mode === 'start' || carried !== null;
 
   const tally = () => sumTallies(finished, open.values());
   const progress = (): Progress => ({
@@ -48,7 +51,8 @@ export function createLedger(input: OperationInput) {
   /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
   function touch(): void {
     revision++;
-    if (checkpointing || Date.now() - checkpointedAtMs < CHECKPOINT_EVERY_MS || state === 'ended') return;
+    const due = state === 'paused' || Date.now() - checkpointedAtMs >= CHECKPOINT_EVERY_MS;
+    if (checkpointing || !due || !informed || state === 'ended') return;
     checkpointedAtMs = Date.now();
     checkpointing = true;
     const done = () => {
@@ -82,10 +86,18 @@ export function createLedger(input: OperationInput) {
     /** News of a chunk in work. Counts never go back: a late signal of a finished chunk is dropped. */
     report(ordinal: number, reported: Tally, cause: Throttle | null): void {
       const chunk = open.get(ordinal);
-      if (chunk === undefined) return;
+      if (chunk === undefined || decidedItems(reported) < decidedItems(chunk.tally)) return;
       open.set(ordinal, { ...chunk, tally: reported });
       throttle = cause;
       touch();
+    },
+
+    /** A chunk whose child was ended from outside: what it last reported stands. */
+    lose(begun: ChunkState): ChunkState {
+      const lost = afterLoss(open.get(begun.ordinal) ?? begun);
+      open.set(lost.ordinal, lost);
+      touch();
+      return lost;
     },
 
     /** A chunk came home with work left. */
@@ -111,6 +123,7 @@ export function createLedger(input: OperationInput) {
       for (const chunk of found.open) open.set(chunk.ordinal, chunk);
       revision = Math.max(revision, found.revision);
       startedAt = found.startedAt ?? startedAt;
+      informed = true;
       touch();
     },
 

@@ -41,7 +41,6 @@ function listen(ledger: Ledger): Wishes {
       ledger.enter('cancelling');
     },
   };
-  setHandler(progressQuery, ledger.progress);
   setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
   setHandler(cancelSignal, () => wishes.cancel());
   setHandler(pauseSignal, () => {
@@ -58,7 +57,8 @@ function listen(ledger: Ledger): Wishes {
 }
 
 async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
-  if (input.carried === null) await begin(input, ledger, wishes);
+  if (input.carried === null && !(await begin(input, ledger, wishes))) return;
+  setHandler(progressQuery, ledger.progress);
   while (!wishes.cancelled && !ledger.finished()) {
     if (wishes.paused) await rest(ledger, wishes);
     else if (await workUntilCalled(input, ledger, wishes)) return await passOn(input, ledger, wishes);
@@ -67,17 +67,25 @@ async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Prom
   await ledger.end(wishes.cancelled && decidedBySlices(ledger) < input.total);
 }
 
-/** A first run shows itself as running; one that follows a lost workflow first reads what the log holds. */
-async function begin(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
+/**
+ * A first run shows itself as running; one that follows a lost workflow first reads what the log holds, and answers no
+ * query before: readers fall back to the checkpoint. False: there is nothing left to do.
+ */
+async function begin(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<boolean> {
   upsertSearchAttributes(stateAttributes('running', null));
-  if (input.mode === 'start') return;
+  if (input.mode === 'start') return true;
   // Slices of the lost workflow end with their lease; only then does the log say all that was done.
-  await sleep(input.plan.heartbeatTimeoutMs);
+  // Children are ended after their parent, hence twice.
+  await sleep(2 * input.plan.heartbeatTimeoutMs);
   const { ref, run, chunkItems, plan } = input;
   // What left no trace may have been begun all the same, as far as a window reaches.
   const windowMax = input.mode === 'settle_untouched' ? 0 : plan.windowMax;
-  ledger.adopt(await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs }));
+  const found = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs });
+  if (found.ended) return false;
+  ledger.adopt(found);
+  if (found.paused) wishes.paused = true;
   if (input.mode !== 'resume') wishes.cancel();
+  return true;
 }
 
 /** Paused: nothing runs, nothing is scheduled. */
@@ -93,14 +101,20 @@ async function workUntilCalled(input: OperationInput, ledger: Ledger, wishes: Wi
   const tooLong = () =>
     workflowInfo().historyLength > input.plan.historyEventsMax || workflowInfo().continueAsNewSuggested;
   const crew = createCrew(input, ledger);
-  while (!wishes.cancelled && !wishes.paused && !tooLong()) {
+  const called = () => wishes.cancelled || wishes.paused;
+  const home = () => crew.atWork() === 0;
+  while (!called() && !tooLong()) {
     crew.fill();
-    if (crew.atWork() === 0) return false;
-    await condition(() => wishes.cancelled || wishes.paused || tooLong() || crew.hasRoom());
+    if (home()) return false;
+    await condition(() => called() || tooLong() || crew.hasRoom());
   }
-  crew.callHome();
-  await condition(() => crew.atWork() === 0);
-  return tooLong() && !wishes.cancelled && !wishes.paused && !ledger.finished();
+  if (!called()) {
+    crew.callHome('after_slice');
+    await condition(() => called() || home());
+  }
+  if (called()) crew.callHome('now');
+  await condition(home);
+  return tooLong() && !called() && !ledger.finished();
 }
 
 async function passOn(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<never> {
@@ -114,11 +128,9 @@ function decidedBySlices(ledger: Ledger): number {
 
 /** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole. */
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
-  const { ref, plan, run, mode } = input;
-  const inline = input.inline;
+  const { ref, plan, run, inline } = input;
   for (const { ordinal, lost } of ledger.openChunks()) {
-    const doubtful = lost || mode !== 'start';
-    const { tally } = await settle({ version: 1, ref, plan, run, ordinal, inline, lost: doubtful });
+    const { tally } = await settle({ version: 1, ref, plan, run, ordinal, inline, lost });
     ledger.finish({ ...freshChunk(ordinal, plan), tally });
   }
   const untouched = input.total - decidedItems(ledger.tally());

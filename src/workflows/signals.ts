@@ -1,12 +1,18 @@
 /** The signals, queries and search attributes of both workflows, by the names that other processes use. */
 import { defineQuery, defineSignal, type upsertSearchAttributes } from '@temporalio/workflow';
 import type { OperationOutcome, OperationState, Progress } from '../model/operation.ts';
-import { type ChunkProgress, PROGRESS_QUERY, SEARCH_ATTRIBUTES, SIGNALS } from '../model/workflow-contract.ts';
+import {
+  type ChunkProgress,
+  PROGRESS_QUERY,
+  SEARCH_ATTRIBUTES,
+  SIGNALS,
+  type YieldRequest,
+} from '../model/workflow-contract.ts';
 
 export const pauseSignal = defineSignal(SIGNALS.pause);
 export const resumeSignal = defineSignal(SIGNALS.resume);
 export const cancelSignal = defineSignal(SIGNALS.cancel);
-export const yieldSignal = defineSignal(SIGNALS.yield);
+export const yieldSignal = defineSignal<[YieldRequest]>(SIGNALS.yield);
 export const progressSignal = defineSignal<[ChunkProgress]>(SIGNALS.progress);
 export const progressQuery = defineQuery<Progress>(PROGRESS_QUERY);
 

@@ -78,3 +78,15 @@ test('where a lost call cannot be repeated nothing is begun before the journal; 
   expect(reachUnjournalled(plan({ journal: false }))).toBe(Number.POSITIVE_INFINITY);
   expect(reachUnjournalled(plan({ sliceConcurrency: 50 }))).toBe(200);
 });
+
+test('a slice that begins deep in its chunk waits once, not step by step', async () => {
+  const { store } = fakeStore();
+  let woken = 0;
+  const journal = journalOn(store, 4, () => {
+    woken++;
+  });
+  expect(journal.mayBegin(19_000)).toBe(false);
+  await expect.poll(() => woken).toBe(1);
+  expect(journal.mayBegin(19_000)).toBe(true);
+  await journal.close();
+});
