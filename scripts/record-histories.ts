@@ -49,8 +49,9 @@ async function record({ env }: Engine, handle: WorkflowHandle, target: string): 
   const perWorkflow = new Map<string, number>();
   for await (const { workflowId, runId } of env.client.workflow.list({ query })) {
     const runs = perWorkflow.get(workflowId) ?? 0;
+    if (runs >= RUNS_KEPT || (runs === 0 && workflowId !== handle.workflowId && perWorkflow.size >= WORKFLOWS_KEPT))
+      continue;
     perWorkflow.set(workflowId, runs + 1);
-    if (runs >= RUNS_KEPT || perWorkflow.size > WORKFLOWS_KEPT) continue;
     const history = await show(env.address, workflowId, runId);
     const kind = workflowId === handle.workflowId ? 'operation' : 'chunk';
     const file = join(target, `${kind}-${String(files).padStart(2, '0')}.json`);

@@ -24,8 +24,11 @@ export const CHUNKS_MAX = 50_000;
 /** A chunk up to this size lives in the record (DESIGN §2.4): one blob less for a small request. */
 export const INLINE_CHUNK_BYTES_MAX = 32 * 1024;
 
-/** Operations of up to this many chunks run their slices themselves: a child costs four times a slice. */
-export const DIRECT_CHUNKS_MAX = 24;
+/**
+ * Operations of up to this many chunks run their slices themselves: a child costs four times a slice (1 M no-op items:
+ * 158,000/s with children, 202,000/s without). Beyond it children keep one workflow's history short.
+ */
+export const DIRECT_CHUNKS_MAX = 512;
 /** History events after which a workflow brings its work home and continues as new (Temporal suggests 4,096). */
 export const HISTORY_EVENTS_MAX = 3_000;
 

@@ -11,6 +11,7 @@ import { faultOf, type TemporalLink } from './temporal-link.ts';
 /** After a query that came to nothing readers get the stored status at once; the next query runs behind their backs. */
 const QUIET_MIN_MS = 1_000;
 const QUIET_MAX_MS = 5_000;
+const YOUNG_CACHE_MS = 50;
 
 export interface Status {
   /** Throws `not_found`; `unavailable` only where the store is down and this process knows nothing of the operation. */
@@ -35,6 +36,11 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   const operations = createKnownOperations(records);
   const ask = createAsk({ operations, query: createProgressQuery(client, link), nudges, statusDeadlineMs });
 
+  /** A young operation changes fast and is looked at by few: its status is shared for a tenth of its age at most. */
+  function cacheMs({ record }: Known): number {
+    return Math.min(statusCacheMs, Math.max(YOUNG_CACHE_MS, (Date.now() - Date.parse(record.createdAt)) / 10));
+  }
+
   function begin(known: Known): Promise<boolean> {
     const asking = ask(known).finally(() => {
       if (known.asking === asking) known.asking = null;
@@ -54,7 +60,7 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   return {
     async get(account, id) {
       const known = await operations.find(account, id);
-      if (known.ended || Date.now() - known.liveAt < statusCacheMs) return viewOf(known, true);
+      if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return viewOf(known, true);
       const down = link.isDown();
       if (known.quietUntil === 0 && !down) return viewOf(known, await (known.asking ?? begin(known)));
       if (Date.now() >= known.quietUntil && !down && known.asking === null) void begin(known);

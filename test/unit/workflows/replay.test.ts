@@ -24,6 +24,14 @@ test('every path worth keeping has stored histories', () => {
   );
 });
 
+test('the stored histories hold a run that continued as new, and the run that it continued in', () => {
+  const folderOf = join(folder, 'continue-as-new');
+  const runs = readdirSync(folderOf).filter((file) => file.startsWith('operation'));
+  const texts = runs.map((file) => readFileSync(join(folderOf, file), 'utf8'));
+  expect(texts.some((text) => text.includes('EXECUTION_CONTINUED_AS_NEW'))).toBe(true);
+  expect(texts.some((text) => text.includes('"continuedExecutionRunId"'))).toBe(true);
+});
+
 describe.each(paths)('%s', (name) => {
   const files = readdirSync(join(folder, name));
   test.each(files)('%s replays without a difference', async (file) => {
