@@ -26,18 +26,21 @@ const BURST_MS = 10;
 /** How soon an item is looked at again whose call could not be made (the lease was being renewed). */
 const NOT_CALLED_RETRY_MS = 50;
 
-/** Rejects where the lease is lost: then nothing that the slice holds may be committed. */
-export function applyItems(run: SliceRun): Promise<SliceEnd> {
-  return new Promise((resolve, reject) => {
+/** The lease is lost: nothing that the slice holds may be committed. `begun`: positions that may have had their effect. */
+export interface SliceLost {
+  readonly begun: readonly number[];
+}
+
+export function applyItems(run: SliceRun): Promise<SliceEnd | SliceLost> {
+  return new Promise((resolve) => {
     const engine = createEngine(run, (end) => {
       run.control.end();
       resolve(end);
     });
     run.control.onWake(() => {
       if (!run.control.lost()) return engine.pump();
-      engine.stop();
       run.control.end();
-      reject(new Error('the slice has lost its lease'));
+      resolve({ begun: engine.abandon() });
     });
     engine.pump();
   });
@@ -53,6 +56,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
   const mayCall = (): boolean => !waiting.signal.aborted && lease.held() && closedUntilMs() <= Date.now();
   const attempt = createAttempt(run, { waiting: waiting.signal, mayCall });
   const boxTimer = setTimeout(pump, boxMs);
+  const inFlight = new Set<number>();
   let active = 0;
   let probing = probe || vendor?.health.down === true;
   let sawOutage = false;
@@ -104,6 +108,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
       return;
     }
     active++;
+    inFlight.add(task.position);
     const applied = attempt(read.item);
     if (applied instanceof Promise) {
       applied.then((result) => {
@@ -115,6 +120,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
 
   function settle(task: Task, label: ItemLabel, applied: Applied | NotCalled): void {
     active--;
+    inFlight.delete(task.position);
     if (ended) return;
     if (applied.kind === 'not_called') {
       queue.putOff({ ...task, dueMs: Date.now() + NOT_CALLED_RETRY_MS });
@@ -170,5 +176,11 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     finish({ waitUntil: waitUntilMs > Date.now() ? waitUntilMs : null, vendorDown: sawOutage });
   }
 
-  return { pump, stop };
+  function abandon(): number[] {
+    stop();
+    const doubtful = queue.drain().filter(({ doubt }) => doubt);
+    return [...inFlight, ...doubtful.map(({ position }) => position)];
+  }
+
+  return { pump, abandon };
 }

@@ -16,6 +16,9 @@ export function reachUnjournalled(plan: Plan): number {
   if (!plan.journal) return Number.POSITIVE_INFINITY;
   return plan.onDoubt === 'unknown' ? 0 : 4 * plan.sliceConcurrency;
 }
+/** Third byte of `{"reach"`, `{"begun"`; an outcome begins `{"index"`. */
+const REACH_MARK = 0x72;
+const BEGUN_MARK = 0x62;
 /** Smallest step by which the reach grows. Unit: items. */
 const STEP_MIN = 16;
 /** A slice younger than this writes no journal: most are done by then. */
@@ -27,6 +30,8 @@ export interface Journal {
   /** False: not before the reach is durable; `onReach` is called then. Positions are asked for in rising order. */
   mayBegin(position: number): boolean;
   outcome(line: string): void;
+  /** The last words of a slice that lost its lease: it began nothing but these, beside the outcomes written. */
+  farewell(begun: readonly number[]): void;
   failure(): Error | null;
   /** True where anything stands under the key. */
   written(): boolean;
@@ -95,6 +100,7 @@ export function openJournal(request: JournalRequest): Journal {
       const ageMs = performance.now() - request.startedAtMs;
       timer ??= setTimeout(open, Math.max(FIRST_WRITE_AFTER_MS, JOURNAL_AFTER_MS - ageMs));
     },
+    farewell: (begun) => open().add(Buffer.from(JSON.stringify({ begun }))),
     written: () => log !== null,
     failure: () => log?.failed ?? null,
     async close() {
@@ -110,6 +116,10 @@ export interface Leavings {
   readonly lines: ReadonlyMap<number, Buffer>;
   /** Positions below this may have been begun. */
   readonly reach: number;
+  /** Positions that slices without a lease said they had begun, as their last words. */
+  readonly begun: ReadonlySet<number>;
+  /** The latest of them spoke: what it had put off is among `begun` where it tried that again. */
+  readonly lastWords: boolean;
   /** Some slice of this segment did not come to its commit: what had been put off may have been tried again. */
   readonly lost: boolean;
   readonly journals: readonly string[];
@@ -129,14 +139,23 @@ export async function readLeavings(
 ): Promise<Leavings> {
   const { lost, plan } = at;
   const lines = new Map<number, Buffer>();
+  const begun = new Set<number>();
+  let lastWords = false;
   let reach = lost && plan.journal ? reachUnjournalled(plan) : 0;
   const journals = await segments.journals(at);
   const mine = journalKey(at.uid, at.run, at.ordinal, at.seq, '');
   for (const key of journals.filter((journal) => journal.startsWith(mine))) {
+    let reached = 0;
     for await (const entry of readGroupLog(store, key)) {
-      if (entry[2] === 0x72) reach = Math.max(reach, (JSON.parse(entry.toString()) as { reach: number }).reach);
-      else lines.set(indexOfLine(entry) - at.firstIndex, entry);
+      if (entry[2] === REACH_MARK) reached = (JSON.parse(entry.toString()) as { reach: number }).reach;
+      else if (entry[2] === BEGUN_MARK) {
+        for (const position of (JSON.parse(entry.toString()) as { begun: number[] }).begun) begun.add(position);
+        reached = 0;
+        reach = 0;
+        lastWords = true;
+      } else lines.set(indexOfLine(entry) - at.firstIndex, entry);
     }
+    reach = Math.max(reach, reached);
   }
-  return { lines, reach, lost: lost || reach > 0, journals };
+  return { lines, reach, begun, lastWords, lost: lost || reach > 0 || lastWords, journals };
 }

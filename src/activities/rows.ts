@@ -63,9 +63,11 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
   for (const [position, line] of leavings.lines) {
     if (lines[position] === undefined) keep(position, outcomeOfLine(line), line);
   }
+  const putOffInDoubt = !leavings.lastWords;
   // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
   for (let position = 0; leavings.lost && position < items; position++) {
-    const begun = position < leavings.reach || deferred.has(position);
+    const begun =
+      position < leavings.reach || leavings.begun.has(position) || (putOffInDoubt && deferred.has(position));
     if (!begun || lines[position] !== undefined) continue;
     if (plan.onDoubt === 'unknown') decide(position, reader.label(position), LOST);
     else defer(position, { notBefore: 0, attempts: 0, ...deferred.get(position), doubt: true });

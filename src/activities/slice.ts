@@ -59,6 +59,10 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
   try {
     const vendor = vendorOf(deps, plan.vendor);
     const ended = await applyItems({ input, target, rows, reader, journal, lease, control, vendor, log: deps.log });
+    if ('begun' in ended) {
+      journal.farewell(ended.begun);
+      throw ApplicationFailure.retryable('the slice has lost its lease', 'lease_lost');
+    }
     await journal.close();
     const committed = await commit(deps, at, log.nextSeq, rows, lease);
     await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
