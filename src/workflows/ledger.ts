@@ -16,6 +16,7 @@ import { afterLoss, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
 const CHECKPOINT_EVERY_MS = 5_000;
+const LISTED_AFTER_MS = 2_000;
 
 export type Ledger = ReturnType<typeof createLedger>;
 
@@ -31,6 +32,8 @@ export function createLedger(input: OperationInput) {
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let checkpointedAtMs = Date.now();
   let checkpointing = false;
+  let listedAsRunning = carried !== null;
+  const beganAtMs = Date.now();
   /** Until the log was read, nothing that is known here is worth showing. */
   let informed = input.mode === 'start' || carried !== null;
 
@@ -48,9 +51,16 @@ export function createLedger(input: OperationInput) {
     asOf: new Date().toISOString(),
   });
 
+  /** Most operations end before a list could show them as running: each change of an attribute costs the server a write. */
+  function listAsRunning(): void {
+    listedAsRunning = true;
+    upsertSearchAttributes(stateAttributes('running', null));
+  }
+
   /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
   function touch(): void {
     revision++;
+    if (!listedAsRunning && state === 'running' && Date.now() - beganAtMs >= LISTED_AFTER_MS) listAsRunning();
     const due = state === 'paused' || Date.now() - checkpointedAtMs >= CHECKPOINT_EVERY_MS;
     if (checkpointing || !due || !informed || state === 'ended') return;
     checkpointedAtMs = Date.now();

@@ -68,12 +68,12 @@ async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Prom
 }
 
 /**
- * A first run shows itself as running; one that follows a lost workflow first reads what the log holds, and answers no
+ * A first run goes to work at once; one that follows a lost workflow first reads what the log holds, and answers no
  * query before: readers fall back to the checkpoint. False: there is nothing left to do.
  */
 async function begin(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<boolean> {
-  upsertSearchAttributes(stateAttributes('running', null));
   if (input.mode === 'start') return true;
+  upsertSearchAttributes(stateAttributes('running', null));
   // Slices of the lost workflow end with their lease; only then does the log say all that was done.
   // Children are ended after their parent, hence twice.
   await sleep(2 * input.plan.heartbeatTimeoutMs);
