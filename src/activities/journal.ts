@@ -21,8 +21,8 @@ const REACH_MARK = 0x72;
 const BEGUN_MARK = 0x62;
 /** Smallest step by which the reach grows. Unit: items. */
 const STEP_MIN = 16;
-/** A slice younger than this writes no journal: most are done by then. */
-const JOURNAL_AFTER_MS = 100;
+/** A slice younger than this writes no journal; older, its first write stands well before 100 ms are over. */
+const JOURNAL_AFTER_MS = 50;
 /** Outcomes that come together at a slice's end are committed together: no journal is begun for them. */
 const FIRST_WRITE_AFTER_MS = 30;
 
