@@ -1,16 +1,19 @@
 /** One listener per signal instead of one per call: a slice's calls all share its signal. */
 
-/** Calls `give` once the signal is aborted; the set is for taking it back (`delete`) when the call is over. */
-export function callsUnder(signal: AbortSignal): Set<() => void> {
-  const known = callsBySignal.get(signal);
-  if (known !== undefined) return known;
-  const calls = new Set<() => void>();
-  callsBySignal.set(signal, calls);
-  const giveUpAll = () => {
-    for (const giveUp of [...calls]) giveUp();
-  };
-  signal.addEventListener('abort', giveUpAll, { once: true });
-  return calls;
-}
+/** The calls to be given up once the signal is aborted; taken out again (`delete`) when they are over. */
+export type AbortSets<Call> = (signal: AbortSignal) => Set<Call>;
 
-const callsBySignal = new WeakMap<AbortSignal, Set<() => void>>();
+export function createAbortSets<Call>(giveUp: (call: Call) => void): AbortSets<Call> {
+  const callsBySignal = new WeakMap<AbortSignal, Set<Call>>();
+  return (signal) => {
+    const known = callsBySignal.get(signal);
+    if (known !== undefined) return known;
+    const calls = new Set<Call>();
+    callsBySignal.set(signal, calls);
+    const giveUpAll = () => {
+      for (const call of [...calls]) giveUp(call);
+    };
+    signal.addEventListener('abort', giveUpAll, { once: true });
+    return calls;
+  };
+}

@@ -28,14 +28,15 @@ function isDefinite(status: number, body: string): boolean {
   return status !== 408 && status !== 425 && status !== 429;
 }
 
-/** 503 says that the call was not served; after the other 5xx the effect may be there all the same. */
+/** Who answers 500 was reached and says that it failed; 502 and 504 come from a proxy that does not know. */
 function meaningOf(status: number): Pick<Transient, 'code' | 'doubt' | 'counts'> {
   if (status === 429) return { code: 'vendor_rate_limited', doubt: false, counts: false };
   if (status === 503) return { code: 'vendor_unavailable', doubt: false, counts: true };
   if (status === 408) return { code: 'vendor_request_timeout', doubt: false, counts: true };
-  if (status === 425) return { code: 'vendor_too_early', doubt: false, counts: true };
-  if (status === 409) return { code: 'vendor_key_in_use', doubt: true, counts: true };
-  return { code: 'vendor_error', doubt: true, counts: true };
+  // These two say that the first call under the key still runs: waiting for it is no attempt.
+  if (status === 425) return { code: 'vendor_too_early', doubt: false, counts: false };
+  if (status === 409) return { code: 'vendor_key_in_use', doubt: true, counts: false };
+  return { code: 'vendor_error', doubt: status !== 500, counts: true };
 }
 
 /**

@@ -1,9 +1,11 @@
-/** Calls one vendor over warm keep-alive connections: place, slot, lease check, dispatch, classified answer. */
-import { Client } from 'undici';
-import type { Transient } from '../model/outcome.ts';
-import { exchange, NOT_CALLED } from './exchange.ts';
+/** Calls one vendor over warm keep-alive connections: own pace, place, slot, lease check, dispatch, classified answer. */
+import { createAbortSets } from './abort-set.ts';
+import { type Call, type Called, NOT_CALLED, whenTaken } from './call.ts';
+import { abortedCall, classifyAnswer, classifyFailure, timedOut, unreachable } from './classify.ts';
+import { type Connection, createConnection } from './connection.ts';
+import { createDeadlines } from './deadlines.ts';
 import { createGate } from './gate.ts';
-import type { CallContext, NotCalled, Slot, SlotSource, VendorAnswer, VendorClient, VendorRequest } from './vendor.ts';
+import type { Slot, SlotSource, VendorClient } from './vendor.ts';
 
 export interface VendorClientOptions {
   /** The vendor's name in the slot source. */
@@ -17,98 +19,161 @@ export interface VendorClientOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Idle connections stay warm between slices; a vendor's shorter `Keep-Alive` hint is obeyed. */
-const KEEP_ALIVE_MS = 60_000;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
-  const { name, slots, connections } = options;
+  const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const base = new URL(options.baseUrl);
-  const prefix = base.pathname.replace(/\/$/, '');
-  const gate = createGate(connections);
-  // The exchange has one timer over the whole call, so undici's own two stay off.
+  const gate = createGate<Call>({ places, admit, isOver: (call) => call.over });
+  const deadlines = createDeadlines<Call>(expire);
+  const waitingUnder = createAbortSets<Call>((call) => settle(call, NOT_CALLED));
+  const inFlightUnder = createAbortSets<Call>((call) => giveUp(call, call.sent ? abortedCall(true) : NOT_CALLED));
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
-  const free: Client[] = [];
-  const clients: Client[] = [];
-  const takeClient = (): Client => {
-    const idle = free.pop();
-    if (idle !== undefined) return idle;
-    const client = new Client(base.origin, {
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connect: { timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS },
-    });
-    clients.push(client);
-    return client;
-  };
+  const lanes: Lane[] = [];
+  const free: Lane[] = [];
 
-  type Called = VendorAnswer | Transient | NotCalled;
+  /** A caller's own pace comes first: while it waits, others have the connection and the vendor's slot. */
+  function begin(call: Call): void {
+    const { pace, waiting } = call.context;
+    if (pace === undefined) enter(call);
+    else whenTaken(pace.take(name, waiting), call, paced, fail);
+  }
 
-  function withSlot(slot: Slot | null, request: VendorRequest, context: CallContext): Promise<Called> {
-    if (slot === null || context.signal.aborted || !context.mayCall()) {
-      slot?.giveBack();
+  function paced(call: Call, slot: Slot | null): void {
+    call.ownSlot = slot;
+    if (slot === null) settle(call, NOT_CALLED);
+    else enter(call);
+  }
+
+  function enter(call: Call): void {
+    const { waiting } = call.context;
+    if (waiting.aborted) settle(call, NOT_CALLED);
+    else if (gate.enter(call)) takeSlot(call);
+    else waitingUnder(waiting).add(call);
+  }
+
+  function admit(call: Call): void {
+    waitingUnder(call.context.waiting).delete(call);
+    takeSlot(call);
+  }
+
+  function takeSlot(call: Call): void {
+    whenTaken(slots.take(name, call.context.waiting), call, dispatch, leaveFailed);
+  }
+
+  function dispatch(call: Call, slot: Slot | null): void {
+    const { signal, waiting, mayCall, timeoutMs } = call.context;
+    call.vendorSlot = slot;
+    if (slot === null || waiting.aborted || signal.aborted || !mayCall()) {
+      settle(call, NOT_CALLED);
       gate.leave();
-      return Promise.resolve(NOT_CALLED);
+      return;
     }
-    const client = takeClient();
-    const over = () => {
-      free.push(client);
-      gate.leave();
+    call.expiresAtMs = performance.now() + timeoutMs;
+    deadlines.add(call);
+    inFlightUnder(signal).add(call);
+    const lane = free.pop() ?? openLane();
+    lane.call = call;
+    call.connection = lane.connection;
+    lane.connection.send(call.request);
+  }
+
+  function openLane(): Lane {
+    const lane: Lane = {
+      call: null,
+      connection: createConnection(base, connectTimeoutMs, {
+        maySend() {
+          const { call } = lane;
+          if (call === null || call.over) return false;
+          if (!call.context.mayCall()) {
+            settle(call, NOT_CALLED);
+            return false;
+          }
+          call.sent = true;
+          return true;
+        },
+        onAnswer(status, retryAfter, body, isFree) {
+          if (lane.call !== null) settle(lane.call, classifyAnswer(status, retryAfter, body, Date.now()));
+          if (isFree) release(lane);
+        },
+        onFailure(error) {
+          if (lane.call !== null) settle(lane.call, classifyFailure(error, lane.call.sent));
+          // undici is in the middle of tearing the connection down, or of the very `send`.
+          queueMicrotask(() => release(lane));
+        },
+      }),
     };
-    return exchange(client, toDispatch(request, prefix), context, { over, notCalled: () => slot.giveBack() });
+    lanes.push(lane);
+    return lane;
   }
 
-  function admitted(request: VendorRequest, context: CallContext): Promise<Called> {
-    const taking = takeSlot(name, slots, context);
-    if (taking instanceof Promise) return taking.then((slot) => withSlot(slot, request, context));
-    return withSlot(taking, request, context);
+  /** In the same turn as the answer: undici then goes on with the connection instead of putting it to rest first. */
+  function release(lane: Lane): void {
+    lane.call = null;
+    free.push(lane);
+    gate.leave();
+  }
+
+  function expire(call: Call): void {
+    giveUp(call, call.sent ? timedOut() : unreachable('time-out'));
+  }
+
+  /** Its place is free only when the connection is. */
+  function giveUp(call: Call, result: Called): void {
+    settle(call, result);
+    call.connection?.cut();
+  }
+
+  function settle(call: Call, result: Called): void {
+    if (call.over) return;
+    call.over = true;
+    forget(call);
+    if (result === NOT_CALLED) giveSlotsBack(call);
+    call.resolve(result);
+  }
+
+  function forget(call: Call): void {
+    if (call.connection === null) return void waitingUnder(call.context.waiting).delete(call);
+    deadlines.delete(call);
+    inFlightUnder(call.context.signal).delete(call);
+  }
+
+  function fail(call: Call, cause: unknown): void {
+    call.over = true;
+    giveSlotsBack(call);
+    call.reject(cause);
+  }
+
+  function leaveFailed(call: Call, cause: unknown): void {
+    fail(call, cause);
+    gate.leave();
   }
 
   return {
-    // Not async where nothing is waited for: each promise between a call and its answer is felt at this rate.
-    call(request, context) {
-      const entering = gate.enter(context.signal);
-      if (entering === true) return admitted(request, context);
-      return entering.then((admits) => (admits ? admitted(request, context) : NOT_CALLED));
-    },
-    close: async () => void (await Promise.all(clients.map((client) => client.close()))),
+    call: (request, context) =>
+      new Promise((resolve, reject) => {
+        begin({
+          request,
+          context,
+          resolve,
+          reject,
+          ownSlot: null,
+          vendorSlot: null,
+          connection: null,
+          sent: false,
+          over: false,
+          expiresAtMs: 0,
+        });
+      }),
+    close: async () => void (await Promise.all(lanes.map(({ connection }) => connection.close()))),
   };
 }
 
-function toDispatch({ method, path, body, idempotencyKey }: VendorRequest, prefix: string) {
-  const headers =
-    body === null
-      ? ['idempotency-key', idempotencyKey]
-      : ['content-type', 'application/json', 'idempotency-key', idempotencyKey];
-  return { method, path: prefix + path, headers, body };
+interface Lane {
+  call: Call | null;
+  readonly connection: Connection;
 }
 
-type Taken = Slot | null | Promise<Slot | null>;
-
-/** The caller's own slot first: the vendor's, which others want too, is not held while waiting for it. */
-function takeSlot(vendor: string, slots: SlotSource, { pace, signal }: CallContext): Taken {
-  if (pace === undefined) return slots.take(vendor, signal);
-  return whenTaken(pace.take(vendor, signal), (own) => {
-    if (own === null) return null;
-    return whenTaken(slots.take(vendor, signal), (shared) => withOwn(own, shared));
-  });
-}
-
-function withOwn(own: Slot, shared: Slot | null): Slot | null {
-  if (shared === null) {
-    own.giveBack();
-    return null;
-  }
-  return {
-    giveBack() {
-      own.giveBack();
-      shared.giveBack();
-    },
-  };
-}
-
-/** Goes on in the same turn where the slot is free now. */
-function whenTaken(taken: Taken, next: (slot: Slot | null) => Taken): Taken {
-  return taken instanceof Promise ? taken.then(next) : next(taken);
+function giveSlotsBack(call: Call): void {
+  call.ownSlot?.giveBack();
+  call.vendorSlot?.giveBack();
 }

@@ -1,32 +1,29 @@
 /** Time-outs of many short calls under one timer: arming one for each costs more than all other bookkeeping of a call. */
 
-export interface Deadlines {
-  /** Calls `expire` once, `afterMs` or up to one sweep later, unless it was taken back. */
-  add(afterMs: number, expire: () => void): Deadline;
+/** On the clock of `performance.now()`. */
+export interface Expiring {
+  readonly expiresAtMs: number;
 }
 
-export interface Deadline {
-  cancel(): void;
+export interface Deadlines<Entry extends Expiring> {
+  /** Expires it once, at its time or up to one sweep later, unless it is taken back. */
+  add(entry: Entry): void;
+  delete(entry: Entry): void;
 }
 
 /** How late a time-out may come. */
 const SWEEP_MS = 25;
 
-interface Entry extends Deadline {
-  readonly atMs: number;
-  readonly expire: () => void;
-}
-
-export function createDeadlines(): Deadlines {
+export function createDeadlines<Entry extends Expiring>(expire: (entry: Entry) => void): Deadlines<Entry> {
   const entries = new Set<Entry>();
   let timer: NodeJS.Timeout | undefined;
 
   function sweep(): void {
     const nowMs = performance.now();
     for (const entry of entries) {
-      if (entry.atMs > nowMs) continue;
+      if (entry.expiresAtMs > nowMs) continue;
       entries.delete(entry);
-      entry.expire();
+      expire(entry);
     }
     if (entries.size > 0) return;
     clearInterval(timer);
@@ -34,11 +31,10 @@ export function createDeadlines(): Deadlines {
   }
 
   return {
-    add(afterMs, expire) {
-      const entry: Entry = { atMs: performance.now() + afterMs, expire, cancel: () => void entries.delete(entry) };
+    add(entry) {
       entries.add(entry);
       timer ??= setInterval(sweep, SWEEP_MS);
-      return entry;
     },
+    delete: (entry) => void entries.delete(entry),
   };
 }

@@ -1,27 +1,30 @@
-/** Admits as many calls as there are connections, so that a call waits here and not in the HTTP client's own queue. */
-import { callsUnder } from './abort-set.ts';
+/** Admits as many calls as there are connections; the others wait here, first come, first served. */
 
-export interface Gate {
-  /** True: admitted. False (only by promise): the signal was aborted first. */
-  enter(signal: AbortSignal): true | Promise<boolean>;
+export interface Gate<Call> {
+  /** True: admitted. False: `admit` is called when a place is free, unless the call is over by then. */
+  enter(call: Call): boolean;
   leave(): void;
 }
 
-interface Waiter {
-  admit(): void;
-  gone: boolean;
+export interface GateOptions<Call> {
+  readonly places: number;
+  readonly admit: (call: Call) => void;
+  readonly isOver: (call: Call) => boolean;
 }
 
-/** First come, first served. */
-export function createGate(places: number): Gate {
-  let free = places;
-  let queue: Waiter[] = [];
-  let head = 0;
+/** Left behind in front of the queue before it is cut. */
+const PASSED_MAX = 1_024;
 
-  function next(): Waiter | null {
+export function createGate<Call>({ places, admit, isOver }: GateOptions<Call>): Gate<Call> {
+  let free = places;
+  let queue: Call[] = [];
+  let head = 0;
+  let admitting = false;
+
+  function next(): Call | null {
     while (head < queue.length) {
-      const waiter = queue[head++];
-      if (waiter !== undefined && !waiter.gone) return waiter;
+      const call = queue[head++];
+      if (call !== undefined && !isOver(call)) return call;
     }
     queue = [];
     head = 0;
@@ -29,37 +32,31 @@ export function createGate(places: number): Gate {
   }
 
   return {
-    enter(signal) {
+    enter(call) {
       if (free > 0) {
         free -= 1;
         return true;
       }
-      return new Promise((resolve) => {
-        if (signal.aborted) return resolve(false);
-        const waiting = callsUnder(signal);
-        const abort = () => {
-          waiter.gone = true;
-          resolve(false);
-        };
-        const waiter: Waiter = {
-          gone: false,
-          admit() {
-            waiting.delete(abort);
-            resolve(true);
-          },
-        };
-        waiting.add(abort);
-        if (head > 1_024) {
-          queue = queue.slice(head);
-          head = 0;
-        }
-        queue.push(waiter);
-      });
+      if (head > PASSED_MAX) {
+        queue = queue.slice(head);
+        head = 0;
+      }
+      queue.push(call);
+      return false;
     },
     leave() {
-      const waiter = next();
-      if (waiter === null) free += 1;
-      else waiter.admit();
+      free += 1;
+      // A call may leave while it is being admitted: in a loop, not ever deeper.
+      if (admitting) return;
+      admitting = true;
+      try {
+        for (let call = next(); call !== null; call = free > 0 ? next() : null) {
+          free -= 1;
+          admit(call);
+        }
+      } finally {
+        admitting = false;
+      }
     },
   };
 }

@@ -25,13 +25,15 @@ export interface CallContext {
   readonly mayCall: () => boolean;
   /** From dispatch to the end of the answer, connecting included. */
   readonly timeoutMs: number;
-  /** Aborts calls in flight (their effect is then in doubt). */
+  /** Ends the waiting for pace, connection and slot (`not_called`); calls in flight go on. */
+  readonly waiting: AbortSignal;
+  /** Cuts calls in flight (their effect is then in doubt). */
   readonly signal: AbortSignal;
   /** The caller's own cap (`createPace`), kept beside the vendor's budget; absent = no cap of its own. */
   readonly pace?: SlotSource;
 }
 
-/** The call was never made: `mayCall` said no, or the signal was aborted while it waited for its slot. */
+/** The call was never made: `mayCall` said no, or `waiting` was aborted before its bytes could go out. */
 export interface NotCalled {
   readonly kind: 'not_called';
 }

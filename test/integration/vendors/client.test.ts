@@ -24,6 +24,7 @@ function clientFor(baseUrl: string, connections = 4, slots: SlotSource = createL
 const context = (change: Partial<CallContext> = {}): CallContext => ({
   mayCall: () => true,
   timeoutMs: 5_000,
+  waiting: new AbortController().signal,
   signal: new AbortController().signal,
   ...change,
 });
@@ -72,7 +73,7 @@ test('a path prefix of the base URL is kept', async () => {
 });
 
 test.each([
-  [{ errors: { 500: 1 } }, { code: 'vendor_error', doubt: true, counts: true }],
+  [{ errors: { 500: 1 } }, { code: 'vendor_error', doubt: false, counts: true }],
   [
     { errors: { 503: 1 }, retryAfterSeconds: 7 },
     { code: 'vendor_unavailable', doubt: false, retryAfterMs: 7_000 },
@@ -130,6 +131,7 @@ test('without leave no call is made, and its slot is given back', async () => {
   const refused = clientFor(vendor.url, 2, source);
   expect(await refused.call(patch(1), context({ mayCall: () => false }))).toEqual({ kind: 'not_called' });
   expect(await refused.call(patch(1), context({ signal: AbortSignal.abort() }))).toEqual({ kind: 'not_called' });
+  expect(await refused.call(patch(1), context({ waiting: AbortSignal.abort() }))).toEqual({ kind: 'not_called' });
   expect(counts).toEqual({ taken: 2, givenBack: 2 });
   expect(await vendor.ledger()).toEqual([]);
   await refused.close();
@@ -153,7 +155,10 @@ test('calls over the connections wait before they take a slot or ask for leave, 
   const stop = new AbortController();
   const asked = new Set<number>();
   const calls = [1, 2, 3, 4, 5].map((id) =>
-    narrow.call(patch(id), context({ signal: stop.signal, mayCall: () => asked.add(id) instanceof Set })),
+    narrow.call(
+      patch(id),
+      context({ waiting: stop.signal, signal: stop.signal, mayCall: () => asked.add(id) instanceof Set }),
+    ),
   );
   await eventually(async () => ((await vendor.ledger()).length === 2 ? true : null));
   expect([[...asked], counts.taken]).toEqual([[1, 2], 2]);
@@ -167,6 +172,83 @@ test('calls over the connections wait before they take a slot or ask for leave, 
   ]);
   await vendor.control({ hangRate: 0 });
   expect(await narrow.call(patch(6), context())).toMatchObject({ status: 200 });
+  await narrow.close();
+});
+
+test('the end of the waiting leaves calls in flight alone', async () => {
+  await vendor.control({ latencyMs: 100 });
+  const narrow = clientFor(vendor.url, 1);
+  const stop = new AbortController();
+  let asked = 0;
+  const mayCall = () => {
+    asked += 1;
+    return true;
+  };
+  const calls = [1, 2].map((id) => narrow.call(patch(id), context({ waiting: stop.signal, mayCall })));
+  // Asked for the second time when the connection is made: the first call's bytes go out.
+  await eventually(async () => (asked === 2 ? true : null));
+  stop.abort();
+  expect((await Promise.all(calls)).map((answer) => answer.kind)).toEqual(['answer', 'not_called']);
+  expect((await vendor.ledger()).map((row) => row.key)).toEqual(['u:1']);
+  await narrow.close();
+});
+
+test('who waits for a connection gives its own slot back when the waiting ends', async () => {
+  await vendor.control({ hangRate: 1 });
+  const own = countingSlots();
+  const narrow = clientFor(vendor.url, 1);
+  const cut = new AbortController();
+  const first = narrow.call(patch(1), context({ signal: cut.signal }));
+  const stop = new AbortController();
+  const second = narrow.call(patch(2), context({ waiting: stop.signal, pace: own.source }));
+  expect(own.counts).toEqual({ taken: 1, givenBack: 0 });
+  await eventually(async () => ((await vendor.ledger()).length === 1 ? true : null));
+  stop.abort();
+  expect(await second).toEqual({ kind: 'not_called' });
+  expect(own.counts).toEqual({ taken: 1, givenBack: 1 });
+  cut.abort();
+  expect(await first).toMatchObject({ code: 'aborted', doubt: true });
+  await narrow.close();
+});
+
+test('a call that waits for its own pace keeps no connection from others, nor a slot of the vendor', async () => {
+  const shared = countingSlots();
+  const narrow = clientFor(vendor.url, 1, shared.source);
+  const granted = Promise.withResolvers<Slot | null>();
+  const slow = narrow.call(patch(1), context({ pace: { take: () => granted.promise } }));
+  expect(await narrow.call(patch(2), context())).toMatchObject({ status: 200 });
+  expect(shared.counts.taken).toBe(1);
+  granted.resolve({ giveBack: () => undefined });
+  expect(await slow).toMatchObject({ status: 200 });
+  expect((await vendor.ledger()).map((row) => row.key)).toEqual(['u:2', 'u:1']);
+  await narrow.close();
+});
+
+test('many more calls than connections all come through, each answered as its own', async () => {
+  const narrow = clientFor(vendor.url, 3);
+  const calls = Array.from({ length: 300 }, (_, id) => narrow.call(patch(id), context()));
+  const answers = await Promise.all(calls);
+  expect(answers.map((answer) => (answer.kind === 'answer' ? JSON.parse(answer.body).id : answer))).toEqual(
+    Array.from({ length: 300 }, (_, id) => String(id)),
+  );
+  await narrow.close();
+});
+
+test('after a lost connection its place serves the calls that wait', async () => {
+  await vendor.control({ resetBeforeEffectRate: 1 });
+  const narrow = clientFor(vendor.url, 1);
+  const lost = await Promise.all([1, 2, 3].map((id) => narrow.call(patch(id), context())));
+  expect(lost).toMatchObject([{ code: 'vendor_reset' }, { code: 'vendor_reset' }, { code: 'vendor_reset' }]);
+  await vendor.control({ resetBeforeEffectRate: 0 });
+  expect(await narrow.call(patch(4), context())).toMatchObject({ status: 200 });
+  await narrow.close();
+});
+
+test('a path that cannot be written as a request counts, and leaves the connection to others', async () => {
+  const narrow = clientFor(vendor.url, 1);
+  const broken = await narrow.call({ ...patch(1), path: '/a b\r\nx: y' }, context());
+  expect(broken).toMatchObject({ code: 'vendor_request_invalid', counts: true, doubt: false });
+  expect(await narrow.call(patch(2), context())).toMatchObject({ status: 200 });
   await narrow.close();
 });
 

@@ -14,7 +14,10 @@ test('numbers go from an item to the vendor and its id back, digit for digit', a
   const { value, exact } = parseExact(`{"type":"create","product":${body}}`);
   const applied = await products.applyOne?.(
     { index: 0, item: products.item.parse(value), exact, idempotencyKey: 'u:0' },
-    { signal, vendor: (request) => client.call(request, { mayCall: () => true, timeoutMs: 5_000, signal }) },
+    {
+      signal,
+      vendor: (request) => client.call(request, { mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal }),
+    },
   );
   expect(applied).toEqual({ kind: 'succeeded', result: { status: 201, id: '12345678901234567890' } });
   expect(await (await fetch(`${vendor.url}/products`)).text()).toContain(`"product":${body},`);

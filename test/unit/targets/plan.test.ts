@@ -27,7 +27,7 @@ describe('a plan', () => {
       heartbeatTimeoutMs: 4_000,
       callTimeoutMs: 30_000,
       journal: true,
-      directChunksMax: 24,
+      directChunksMax: 512,
       historyEventsMax: 3_000,
       retry: {
         initialIntervalMs: 500,

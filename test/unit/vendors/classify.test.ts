@@ -11,9 +11,9 @@ describe('an answer', () => {
 
   test.each([
     [408, 'vendor_request_timeout', { doubt: false, counts: true }],
-    [425, 'vendor_too_early', { doubt: false, counts: true }],
+    [425, 'vendor_too_early', { doubt: false, counts: false }],
     [429, 'vendor_rate_limited', { doubt: false, counts: false }],
-    [500, 'vendor_error', { doubt: true, counts: true }],
+    [500, 'vendor_error', { doubt: false, counts: true }],
     [502, 'vendor_error', { doubt: true, counts: true }],
     [503, 'vendor_unavailable', { doubt: false, counts: true }],
     [504, 'vendor_error', { doubt: true, counts: true }],
@@ -29,7 +29,7 @@ describe('an answer', () => {
     '{"type":"https://example.com/errors/idempotency-request-in-progress"}',
     '{"error":"idempotency_key_in_flight"}',
   ])('409 with %s waits for the first call under its key, whose effect is in doubt', (body) => {
-    expect(classify(409, body)).toMatchObject({ code: 'vendor_key_in_use', doubt: true, counts: true });
+    expect(classify(409, body)).toMatchObject({ code: 'vendor_key_in_use', doubt: true, counts: false });
   });
 
   test.each([

@@ -1,44 +1,60 @@
 import { expect, test } from 'vitest';
 import { createGate } from '../../../src/vendors/gate.ts';
 
-const never = new AbortController().signal;
-
-test('who waits is admitted in the order of coming, and who was aborted is passed over', async () => {
-  const gate = createGate(1);
-  expect(gate.enter(never)).toBe(true);
-  const stop = new AbortController();
+function gateOf(places: number) {
   const admitted: string[] = [];
-  const waits = (['a', 'b', 'c'] as const).map(async (name) => {
-    if (await gate.enter(name === 'b' ? stop.signal : never)) admitted.push(name);
+  const over = new Set<string>();
+  const gate = createGate<string>({
+    places,
+    admit: (call) => void admitted.push(call),
+    isOver: (call) => over.has(call),
   });
-  stop.abort();
+  return { gate, admitted, over };
+}
+
+test('who waits is admitted in the order of coming, and who is over by then is passed over', () => {
+  const { gate, admitted, over } = gateOf(1);
+  expect(['first', 'a', 'b', 'c'].map((call) => gate.enter(call))).toEqual([true, false, false, false]);
+  over.add('b');
   gate.leave();
+  expect(admitted).toEqual(['a']);
   gate.leave();
-  await Promise.all(waits);
   expect(admitted).toEqual(['a', 'c']);
 });
 
-test('places come back, through ten thousand waiters', async () => {
-  const gate = createGate(3);
-  let inside = 0;
-  let insideMax = 0;
-  await Promise.all(
-    Array.from({ length: 10_000 }, async () => {
-      await gate.enter(never);
-      inside += 1;
-      insideMax = Math.max(insideMax, inside);
-      await Promise.resolve();
-      inside -= 1;
-      gate.leave();
-    }),
-  );
-  expect(insideMax).toBe(3);
-  expect([gate.enter(never), gate.enter(never), gate.enter(never)]).toEqual([true, true, true]);
-  expect(gate.enter(never)).toBeInstanceOf(Promise);
+test('places come back when nobody waits', () => {
+  const { gate, admitted } = gateOf(2);
+  expect([gate.enter('a'), gate.enter('b'), gate.enter('c')]).toEqual([true, true, false]);
+  for (let i = 0; i < 3; i++) gate.leave();
+  expect(admitted).toEqual(['c']);
+  expect([gate.enter('d'), gate.enter('e'), gate.enter('f')]).toEqual([true, true, false]);
 });
 
-test('an aborted signal does not wait', async () => {
-  const gate = createGate(1);
-  gate.enter(never);
-  expect(await gate.enter(AbortSignal.abort())).toBe(false);
+test('a hundred thousand waiters that leave while they are admitted do not nest', () => {
+  const waiters = 100_000;
+  let admitted = 0;
+  const gate = createGate<number>({
+    places: 1,
+    admit() {
+      admitted += 1;
+      gate.leave();
+    },
+    isOver: () => false,
+  });
+  for (let call = 0; call <= waiters; call++) gate.enter(call);
+  gate.leave();
+  expect(admitted).toBe(waiters);
+  expect([gate.enter(0), gate.enter(1)]).toEqual([true, false]);
+});
+
+test('a long queue that never runs empty admits in order', () => {
+  const order: number[] = [];
+  const gate = createGate<number>({ places: 1, admit: (call) => void order.push(call), isOver: () => false });
+  gate.enter(-1);
+  gate.enter(0);
+  for (let call = 1; call < 5_000; call++) {
+    gate.enter(call);
+    gate.leave();
+  }
+  expect(order).toEqual(Array.from({ length: 4_999 }, (_, call) => call));
 });

@@ -1,0 +1,113 @@
+/** One keep-alive connection to a vendor, an undici Client of its own: carries one call at a time and tells what came of it. */
+import { Client, type Dispatcher } from 'undici';
+import { VENDOR_BODY_BYTES_MAX } from '../model/limits.ts';
+import type { VendorRequest } from './vendor.ts';
+
+export interface Connection {
+  /** Its end is told to the listener, possibly before this returns. */
+  send(request: VendorRequest): void;
+  /** Ends the call where its bytes may have gone out; otherwise it ends when the connection is made. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+/** Each call ends in exactly one of `onAnswer` and `onFailure`; only then is the connection free. */
+export interface ConnectionListener {
+  /** Right before the bytes go out; false = they do not, and the call ends in `onFailure`. */
+  maySend(): boolean;
+  /** `isFree`: false where the rest of an overlong body is not awaited: `onFailure` comes then, too. */
+  onAnswer(status: number, retryAfter: string | undefined, body: string, isFree: boolean): void;
+  onFailure(error: unknown): void;
+}
+
+/** Connections stay warm between slices; a vendor's shorter `Keep-Alive` hint is obeyed. */
+const KEEP_ALIVE_MS = 60_000;
+const CUT = new Error('call given up');
+
+/**
+ * Goes below `Pool.request` to the dispatch handler: only there is it known whether bytes may have gone out, and no
+ * stream is made for a body of a few bytes. Handler and options are made once per connection, not once per call.
+ */
+export function createConnection(base: URL, connectTimeoutMs: number, listener: ConnectionListener): Connection {
+  const prefix = base.pathname.replace(/\/$/, '');
+  // The client has one timer over the whole call, so undici's own two stay off.
+  const client = new Client(base.origin, {
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connect: { timeout: connectTimeoutMs },
+  });
+  const withBody = ['content-type', 'application/json', 'idempotency-key', ''];
+  const bare = ['idempotency-key', ''];
+  // undici copies what it needs before `dispatch` returns. Nothing is pipelined, so there is nothing to block.
+  const options = {
+    method: 'GET' as Dispatcher.HttpMethod,
+    path: '',
+    headers: bare,
+    body: null as string | null,
+    blocking: false,
+  };
+  let controller: Dispatcher.DispatchController | null = null;
+  let status = 0;
+  let retryAfter: string | undefined;
+  let first: Buffer | null = null;
+  let rest: Buffer[] = [];
+  let bytes = 0;
+
+  function reset(): void {
+    controller = null;
+    first = null;
+    if (rest.length > 0) rest = [];
+    bytes = 0;
+  }
+
+  function text(): string {
+    if (first === null) return '';
+    return (rest.length === 0 ? first : Buffer.concat([first, ...rest])).toString('utf8', 0, VENDOR_BODY_BYTES_MAX);
+  }
+
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(started) {
+      controller = started;
+      if (!listener.maySend()) started.abort(CUT);
+    },
+    onResponseStart(_controller, statusCode, headers) {
+      status = statusCode;
+      const header = headers['retry-after'];
+      retryAfter = typeof header === 'string' ? header : header?.[0];
+    },
+    onResponseData(_controller, part) {
+      if (first === null) first = part;
+      else rest.push(part);
+      bytes += part.length;
+      if (bytes <= VENDOR_BODY_BYTES_MAX) return;
+      // The rest of a longer body is not worth its time: the connection goes, the answer stands.
+      listener.onAnswer(status, retryAfter, text(), false);
+      controller?.abort(CUT);
+    },
+    onResponseEnd() {
+      const body = text();
+      reset();
+      listener.onAnswer(status, retryAfter, body, true);
+    },
+    onResponseError(_controller, error) {
+      reset();
+      listener.onFailure(error);
+    },
+  };
+
+  return {
+    send({ method, path, idempotencyKey, body }) {
+      options.method = method;
+      options.path = prefix + path;
+      options.headers = body === null ? bare : withBody;
+      options.headers[options.headers.length - 1] = idempotencyKey;
+      options.body = body;
+      client.dispatch(options, handler);
+    },
+    cut: () => controller?.abort(CUT),
+    close: () => client.close(),
+  };
+}
