@@ -1,6 +1,7 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
+import { outcomeOf, type Progress, type Tally } from '../model/operation.ts';
+import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
@@ -9,6 +10,7 @@ import { applyItems } from './apply-items.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
 import type { ActivityDeps } from './deps.ts';
+import { createFinalize } from './finalize.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
 import { type Lease, startLease } from './lease.ts';
 import { createRows, type Rows } from './rows.ts';
@@ -66,7 +68,9 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
     await journal.close();
     const committed = await commit(deps, at, log.nextSeq, rows, lease);
     await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
-    return { ...committed, ...ended };
+    const summary =
+      committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
+    return { ...committed, ...ended, summary };
   } finally {
     await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
   }
@@ -85,6 +89,25 @@ async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Ro
   }
   if (done && seq > 0) await deps.segments.compact(at, rows.segment(true));
   return { tally: rows.tally(), done };
+}
+
+/** As finalize does, without another trip over the server: most operations are one slice long. */
+async function endOperation(deps: ActivityDeps, input: SliceInput, end: OperationEnd, tally: Tally): Promise<Progress> {
+  const now = new Date().toISOString();
+  const summary: Progress = {
+    version: 1,
+    run: input.run,
+    revision: end.revision,
+    state: 'ended',
+    outcome: outcomeOf(tally, false),
+    tally,
+    running: 0,
+    throttle: null,
+    startedAt: end.startedAt,
+    endedAt: now,
+    asOf: now,
+  };
+  return await createFinalize(deps).finalize({ version: 1, ref: input.ref, summary });
 }
 
 /** Journals whose rows are committed are of no more use; what cannot be deleted goes with the operation. */

@@ -93,6 +93,7 @@ export interface ChunkInput {
 export interface ChunkAnswer {
   readonly state: ChunkState;
   readonly done: boolean;
+  readonly summary: Progress | null;
 }
 
 export interface ChunkProgress {
@@ -114,6 +115,15 @@ export interface SliceInput {
   readonly lost: boolean;
   /** This slice's share of the operation's calls per second; null = no cap. */
   readonly callsPerSecond: number | null;
+  /** The only chunk of its operation: the slice that leaves nothing undecided writes the summary, too. */
+  readonly ends: OperationEnd | null;
+}
+
+/** What a summary says beside its tally. */
+export interface OperationEnd {
+  readonly startedAt: string;
+  /** Above every revision that readers may be shown before. */
+  readonly revision: number;
 }
 
 export interface SliceAnswer {
@@ -125,6 +135,8 @@ export interface SliceAnswer {
   readonly vendorDown: boolean;
   /** Other slices waited for this one's slot: do not grow the box. */
   readonly contended: boolean;
+  /** The summary that the slice wrote; null where it was not its to write. */
+  readonly summary: Progress | null;
 }
 
 /** Rewrites the last known standing, for readers who find no worker. */

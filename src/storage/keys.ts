@@ -1,10 +1,10 @@
 /** Where each blob stands. Folders are hashed so that millions of operations make no folder too large. */
 import { createHash } from 'node:crypto';
 
-/** The records of one operation: `operation.json`, `checkpoint.json`, `summary.json` behind one stem. */
+/** The records of one operation side by side: a folder of its own would cost each small operation two more fsyncs. */
 export function recordKeys(account: string, id: string) {
   const stem = `operations/${account}/${hashOf(id)}/${id}`;
-  return { record: `${stem}/operation.json`, checkpoint: `${stem}/checkpoint.json`, summary: `${stem}/summary.json` };
+  return { record: `${stem}~operation.json`, checkpoint: `${stem}~checkpoint.json`, summary: `${stem}~summary.json` };
 }
 
 /** What one ingest wrote and what its slices commit: deleted as a whole. */
@@ -18,7 +18,7 @@ export function chunkKey(uid: string, ordinal: number): string {
 
 /** A chunk's segments, compacted rows and journals of one run. */
 export function chunkLogPrefix(uid: string, run: number, ordinal: number): string {
-  return `${dataPrefix(uid)}run-${run}/${pad(ordinal)}/`;
+  return `${dataPrefix(uid)}run-${run}.${pad(ordinal)}/`;
 }
 
 export function segmentKey(uid: string, run: number, ordinal: number, seq: number): string {
@@ -50,6 +50,5 @@ function pad(ordinal: number): string {
 }
 
 function hashOf(id: string): string {
-  const hex = createHash('sha256').update(id).digest('hex');
-  return `${hex.slice(0, 2)}/${hex.slice(2, 4)}`;
+  return createHash('sha256').update(id).digest('hex').slice(0, 2);
 }

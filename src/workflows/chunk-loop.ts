@@ -2,7 +2,14 @@
 import { ActivityFailure, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { Throttle } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
-import type { ChunkAnswer, ChunkState, OperationRef, SliceAnswer, YieldRequest } from '../model/workflow-contract.ts';
+import type {
+  ChunkAnswer,
+  ChunkState,
+  OperationEnd,
+  OperationRef,
+  SliceAnswer,
+  YieldRequest,
+} from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
 import { afterLoss, afterSlice, throttleOf, waitMs } from './progress.ts';
 
@@ -41,6 +48,8 @@ export interface ChunkWork {
   readonly run: number;
   readonly inline: boolean;
   readonly callsPerSecond: number | null;
+  /** Asked before every slice; see `SliceInput.ends`. */
+  readonly ends: () => OperationEnd | null;
   readonly gate: Gate;
   /** Called after every slice. */
   readonly report: (state: ChunkState, throttle: Throttle | null) => void;
@@ -56,11 +65,11 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
     if (answer === 'not_begun') continue;
     state = answer === 'lost' ? afterLoss(state) : afterSlice(state, answer, work.plan);
     work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
-    if (answer !== 'lost' && answer.done) return { state, done: true };
+    if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
     const pause = waitMs(state, answer === 'lost' ? null : answer, Date.now());
     if (pause > 0) await condition(work.gate.leaving, pause);
   }
-  return { state, done: false };
+  return { state, done: false, summary: null };
 }
 
 /** `lost`: its worker died while it was being called home. `not_begun`: called home before a worker had taken it. */
@@ -70,10 +79,11 @@ async function oneSlice(
   state: ChunkState,
 ): Promise<SliceAnswer | 'lost' | 'not_begun'> {
   const { ref, plan, run, inline, callsPerSecond } = work;
+  const ends = work.ends();
   const { ordinal, boxMs, probe, lost } = state;
   try {
     return await work.gate.run(() =>
-      slice({ version: 1, ref, plan, run, ordinal, inline, boxMs, probe, lost, callsPerSecond }),
+      slice({ version: 1, ref, plan, run, ordinal, inline, boxMs, probe, lost, callsPerSecond, ends }),
     );
   } catch (error) {
     // A slice that has begun returns what it did; only one that has not is cancelled as such.

@@ -22,7 +22,7 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
     const { ref, plan, run, inline, callsPerSecond } = input;
     const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;
     const report = createReporter(input);
-    const work = { ref, plan, run, inline, callsPerSecond, gate, report, mustLeave };
+    const work = { ref, plan, run, inline, callsPerSecond, ends: () => null, gate, report, mustLeave };
     const answer = await workChunk(work, input.state);
     if (answer.done || gate.leaving()) return answer;
     return await continueAsNew<typeof chunk>({ ...input, state: answer.state });

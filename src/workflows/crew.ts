@@ -35,7 +35,7 @@ export function createCrew(input: OperationInput, ledger: Ledger): Crew {
   async function work(state: ChunkState): Promise<void> {
     try {
       const answer = await employ.work(state);
-      if (answer.done) ledger.finish(answer.state);
+      if (answer.done) ledger.finish(answer.state, answer.summary);
       else ledger.shelve(answer.state);
       // A chunk that came home by itself (its own history grew long) goes on at once.
       if (!answer.done) shelved.push(answer.state);
@@ -75,6 +75,7 @@ interface Employer {
 function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number | null): Employer {
   const { ref, plan, run, inline } = input;
   const gate = createGate();
+  const ends = () => (input.chunkItems.length === 1 ? ledger.ending() : null);
   const tooLong = () => workflowInfo().historyLength > plan.historyEventsMax;
   return {
     work: (state) =>
@@ -85,6 +86,7 @@ function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number 
           run,
           inline,
           callsPerSecond,
+          ends,
           gate,
           report: (chunk, throttle) => ledger.report(chunk.ordinal, chunk.tally, throttle),
           mustLeave: tooLong,

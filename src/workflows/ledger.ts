@@ -10,13 +10,21 @@ import {
   type Tally,
   type Throttle,
 } from '../model/operation.ts';
-import type { ChunkState, OperationCarry, OperationInput, SurveyAnswer } from '../model/workflow-contract.ts';
+import type {
+  ChunkState,
+  OperationCarry,
+  OperationEnd,
+  OperationInput,
+  SurveyAnswer,
+} from '../model/workflow-contract.ts';
 import { checkpoint, finalize } from './activities.ts';
 import { afterLoss, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
 const CHECKPOINT_EVERY_MS = 5_000;
 const LISTED_AFTER_MS = 2_000;
+/** Signals that may come while the last slice runs, and then some. */
+const REVISIONS_LEFT = 1_000;
 
 export type Ledger = ReturnType<typeof createLedger>;
 
@@ -32,6 +40,7 @@ export function createLedger(input: OperationInput) {
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let checkpointedAtMs = Date.now();
   let checkpointing = false;
+  let summary: Progress | null = null;
   let listedAsRunning = carried !== null;
   const beganAtMs = Date.now();
   /** Until the log was read, nothing that is known here is worth showing. */
@@ -116,7 +125,11 @@ export function createLedger(input: OperationInput) {
       touch();
     },
 
-    finish(chunk: ChunkState): void {
+    /** What the slice that ends the operation writes into its summary: room is left for changes until then. */
+    ending: (): OperationEnd => ({ startedAt, revision: revision + REVISIONS_LEFT }),
+
+    finish(chunk: ChunkState, written: Progress | null): void {
+      summary = written;
       open.delete(chunk.ordinal);
       finished = addTallies(finished, chunk.tally);
       throttle = open.size === 0 ? null : throttle;
@@ -148,23 +161,26 @@ export function createLedger(input: OperationInput) {
 
     /** `ended` is shown only once the summary stands. */
     async end(early: boolean): Promise<void> {
-      const outcome = outcomeOf(tally(), early);
-      const endedAt = new Date().toISOString();
-      const summary: Progress = {
-        ...progress(),
-        revision: revision + 1,
-        state: 'ended',
-        running: 0,
-        throttle: null,
-        outcome,
-        endedAt,
-      };
-      await finalize({ version: 1, ref, summary });
+      const standing = summary ?? (await writeSummary(early));
+      const { outcome, endedAt } = standing;
       state = 'ended';
       throttle = null;
       ended = { outcome, endedAt };
-      revision++;
+      revision = standing.revision;
       upsertSearchAttributes(stateAttributes('ended', outcome));
     },
   };
+
+  async function writeSummary(early: boolean): Promise<Progress> {
+    const written: Progress = {
+      ...progress(),
+      revision: revision + 1,
+      state: 'ended',
+      running: 0,
+      throttle: null,
+      outcome: outcomeOf(tally(), early),
+      endedAt: new Date().toISOString(),
+    };
+    return await finalize({ version: 1, ref, summary: written });
+  }
 }

@@ -131,7 +131,7 @@ async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<voi
   const { ref, plan, run, inline } = input;
   for (const { ordinal, lost } of ledger.openChunks()) {
     const { tally } = await settle({ version: 1, ref, plan, run, ordinal, inline, lost });
-    ledger.finish({ ...freshChunk(ordinal, plan), tally });
+    ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
   }
   const untouched = input.total - decidedItems(ledger.tally());
   ledger.add(addTallies(EMPTY_TALLY, { ...EMPTY_TALLY, cancelled: untouched }));
