@@ -1,9 +1,7 @@
 /** Calls one vendor over warm keep-alive connections: own pace, place, slot, lease check, dispatch, classified answer. */
-import { createAbortSets } from './abort-set.ts';
 import { type Call, type Called, NOT_CALLED, whenTaken } from './call.ts';
 import { abortedCall, classifyAnswer, classifyFailure, timedOut, unreachable } from './classify.ts';
 import { type Connection, createConnection } from './connection.ts';
-import { createDeadlines } from './deadlines.ts';
 import { createGate } from './gate.ts';
 import type { Slot, SlotSource, VendorClient } from './vendor.ts';
 
@@ -19,14 +17,15 @@ export interface VendorClientOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How late a time-out may come. */
+const SWEEP_MS = 25;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
   const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const base = new URL(options.baseUrl);
-  const gate = createGate<Call>({ places, admit, isOver: (call) => call.over });
-  const deadlines = createDeadlines<Call>(expire);
-  const waitingUnder = createAbortSets<Call>((call) => settle(call, NOT_CALLED));
-  const inFlightUnder = createAbortSets<Call>((call) => giveUp(call, call.sent ? abortedCall(true) : NOT_CALLED));
+  const gate = createGate<Call>({ places, admit: takeSlot, isOver: (call) => call.over });
+  const watched = new WeakSet<AbortSignal>();
+  let sweeper: NodeJS.Timeout | undefined;
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
   const lanes: Lane[] = [];
   const free: Lane[] = [];
@@ -48,12 +47,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     const { waiting } = call.context;
     if (waiting.aborted) settle(call, NOT_CALLED);
     else if (gate.enter(call)) takeSlot(call);
-    else waitingUnder(waiting).add(call);
-  }
-
-  function admit(call: Call): void {
-    waitingUnder(call.context.waiting).delete(call);
-    takeSlot(call);
+    else watch(waiting);
   }
 
   function takeSlot(call: Call): void {
@@ -69,8 +63,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
       return;
     }
     call.expiresAtMs = performance.now() + timeoutMs;
-    deadlines.add(call);
-    inFlightUnder(signal).add(call);
+    sweeper ??= setInterval(expireLate, SWEEP_MS);
+    watch(signal);
     const lane = free.pop() ?? openLane();
     lane.call = call;
     call.connection = lane.connection;
@@ -113,12 +107,33 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     gate.leave();
   }
 
-  function expire(call: Call): void {
-    giveUp(call, call.sent ? timedOut() : unreachable('time-out'));
+  /** One listener per signal and one timer per client: a slice's calls share their signals, and few calls are cut. */
+  function watch(signal: AbortSignal): void {
+    if (watched.has(signal)) return;
+    watched.add(signal);
+    signal.addEventListener('abort', () => endUnder(signal), { once: true });
+  }
+
+  function endUnder(signal: AbortSignal): void {
+    for (const call of gate.waiting()) if (call.context.waiting === signal) settle(call, NOT_CALLED);
+    for (const { call } of lanes) {
+      if (call?.context.signal === signal) giveUp(call, call.sent ? abortedCall(true) : NOT_CALLED);
+    }
+  }
+
+  function expireLate(): void {
+    const nowMs = performance.now();
+    for (const { call } of lanes) {
+      if (call !== null && call.expiresAtMs <= nowMs) giveUp(call, call.sent ? timedOut() : unreachable('time-out'));
+    }
+    if (free.length < lanes.length) return;
+    clearInterval(sweeper);
+    sweeper = undefined;
   }
 
   /** Its place is free only when the connection is. */
   function giveUp(call: Call, result: Called): void {
+    if (call.over) return;
     settle(call, result);
     call.connection?.cut();
   }
@@ -126,15 +141,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   function settle(call: Call, result: Called): void {
     if (call.over) return;
     call.over = true;
-    forget(call);
     if (result === NOT_CALLED) giveSlotsBack(call);
     call.resolve(result);
-  }
-
-  function forget(call: Call): void {
-    if (call.connection === null) return void waitingUnder(call.context.waiting).delete(call);
-    deadlines.delete(call);
-    inFlightUnder(call.context.signal).delete(call);
   }
 
   function fail(call: Call, cause: unknown): void {

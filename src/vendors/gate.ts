@@ -4,6 +4,8 @@ export interface Gate<Call> {
   /** True: admitted. False: `admit` is called when a place is free, unless the call is over by then. */
   enter(call: Call): boolean;
   leave(): void;
+  /** In the order of coming. */
+  waiting(): readonly Call[];
 }
 
 export interface GateOptions<Call> {
@@ -32,6 +34,7 @@ export function createGate<Call>({ places, admit, isOver }: GateOptions<Call>): 
   }
 
   return {
+    waiting: () => queue.slice(head).filter((call) => !isOver(call)),
     enter(call) {
       if (free > 0) {
         free -= 1;

@@ -16,6 +16,7 @@ test('who waits is admitted in the order of coming, and who is over by then is p
   const { gate, admitted, over } = gateOf(1);
   expect(['first', 'a', 'b', 'c'].map((call) => gate.enter(call))).toEqual([true, false, false, false]);
   over.add('b');
+  expect(gate.waiting()).toEqual(['a', 'c']);
   gate.leave();
   expect(admitted).toEqual(['a']);
   gate.leave();
