@@ -61,6 +61,18 @@ test('plain items are parsed once: value and exact are the same object', () => {
   expect(exact).toBe(value);
 });
 
+test('what looks like a risky number inside a string does not cost a second parse', () => {
+  const { value, exact } = parseExact(
+    '{"at":"2026-11-21T10:20:30.120Z","tel":"\\\\\\" 00491701234567890123","x":[1,-2.5,0.25]}',
+  );
+  expect(exact).toBe(value);
+});
+
+test('a risky number after strings with escapes is found', () => {
+  const text = '{"a\\\\":"\\"1","b":"\\\\\\"","c":[true,null,-1.50]}';
+  expect(JSON.stringify(parseExact(text).exact)).toBe(text);
+});
+
 test('__proto__ and constructor are members like any other, in both', () => {
   const text = '{"__proto__":{"admin":true},"constructor":{"prototype":1},"price":1.10}';
   const { value, exact } = parseExact(text);
