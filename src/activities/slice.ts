@@ -15,8 +15,10 @@ import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
 import { type Lease, startLease } from './lease.ts';
 import { createRows, type Rows } from './rows.ts';
 import { targetOf } from './target-of.ts';
+import { createTurnstile } from './turnstile.ts';
 
 export function createSlice(deps: ActivityDeps) {
+  const turnstile = createTurnstile();
   let running = 0;
   return async function slice(input: SliceInput): Promise<SliceAnswer> {
     running++;
@@ -26,7 +28,9 @@ export function createSlice(deps: ActivityDeps) {
     cancelled.addEventListener('abort', control.callHome);
     deps.stopping.addEventListener('abort', control.endSoon);
     if (deps.stopping.aborted) control.endSoon();
+    let leave = () => {};
     try {
+      leave = await turnstile.enter(targetOf(deps, input.plan.target), control);
       const answer = await runSlice(deps, input, control, lease);
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
@@ -34,6 +38,7 @@ export function createSlice(deps: ActivityDeps) {
       deps.stopping.removeEventListener('abort', control.endSoon);
       lease.stop();
       control.end();
+      leave();
       running--;
     }
   };
