@@ -119,7 +119,7 @@ export const SETTINGS = {
     ),
     connections: setting(
       'VENDOR_CONNECTIONS',
-      '256',
+      '1024',
       whole(1, 10_000),
       'Connections to one vendor, per worker process.',
     ),
