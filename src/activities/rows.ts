@@ -8,6 +8,7 @@ import { type ChunkLog, outcomeOfLine, type SegmentRows } from '../storage/segme
 import type { ItemReader } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
 import type { Leavings } from './journal.ts';
+import { createLineStore } from './line-store.ts';
 
 /** Decided: what the result line says beside index, line and label. */
 export interface Decision {
@@ -30,15 +31,18 @@ export interface RowsRequest {
 }
 
 export function createRows({ items, firstIndex, log, leavings, reader, plan }: RowsRequest) {
-  const lines: (string | Buffer | undefined)[] = new Array(items);
-  const mine: number[] = [];
+  const lines = createLineStore(items);
+  /** 1 where this slice has decided. */
+  const mine = new Uint8Array(items);
   const deferred = new Map(log.deferred);
   const deferredNow = new Set<number>();
+  let decidedHere = false;
   const counts = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
 
   function keep(position: number, outcome: ItemOutcome, line: string | Buffer): void {
-    lines[position] = line;
-    mine.push(position);
+    lines.set(position, line);
+    mine[position] = 1;
+    decidedHere = true;
     counts[outcome]++;
     if (deferred.size > 0) deferred.delete(position);
   }
@@ -59,16 +63,16 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
     deferredNow.add(position);
   }
 
-  for (const [position, line] of log.lines) lines[position] = line;
+  for (const [position, line] of log.lines) lines.set(position, line);
   for (const [position, line] of leavings.lines) {
-    if (lines[position] === undefined) keep(position, outcomeOfLine(line), line);
+    if (!lines.has(position)) keep(position, outcomeOfLine(line), line);
   }
   const putOffInDoubt = !leavings.lastWords;
   // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
   for (let position = 0; leavings.lost && position < items; position++) {
     const begun =
       position < leavings.reach || leavings.begun.has(position) || (putOffInDoubt && deferred.has(position));
-    if (!begun || lines[position] !== undefined) continue;
+    if (!begun || lines.has(position)) continue;
     if (plan.onDoubt === 'unknown') decide(position, reader.label(position), LOST);
     else defer(position, { notBefore: 0, attempts: 0, ...deferred.get(position), doubt: true });
   }
@@ -79,30 +83,23 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
     defer,
     tally,
     undecided: () => items - decidedItems(tally()),
-    changed: () => mine.length > 0 || deferredNow.size > 0,
+    changed: () => decidedHere || deferredNow.size > 0,
     standing: (position: number): Omit<Deferred, 'index'> => deferred.get(position) ?? NEVER_TRIED,
     /** Positions to work on, ascending. */
     open(): number[] {
       const open: number[] = [];
-      for (let position = 0; position < items; position++) if (lines[position] === undefined) open.push(position);
+      for (let position = 0; position < items; position++) if (!lines.has(position)) open.push(position);
       return open;
     },
+    /** Gives the lines' memory back: nothing is decided or read after it. */
+    end: lines.end,
     /** This slice's rows, or, `whole`, all rows of the chunk so far. */
     segment(whole: boolean): SegmentRows {
-      const positions = whole ? everyPosition(items) : mine.sort((a, b) => a - b);
-      let text = '';
-      let outcomes = 0;
-      for (const position of positions) {
-        const line = lines[position];
-        if (line === undefined) continue;
-        text += typeof line === 'string' ? line : line.toString('utf8');
-        text += '\n';
-        outcomes++;
-      }
+      const joined = lines.join((position) => whole || mine[position] === 1);
       const waiting = [...deferred].filter(([position]) => whole || deferredNow.has(position));
       return {
-        outcomeLines: Buffer.from(text, 'utf8'),
-        outcomes,
+        outcomeLines: joined.lines,
+        outcomes: joined.count,
         tally: whole ? tally() : counts,
         deferred: waiting.map(([, row]) => row),
       };
@@ -121,7 +118,3 @@ const LOST: Decision = {
     retryable: true,
   },
 };
-
-function everyPosition(items: number): number[] {
-  return Array.from({ length: items }, (_, position) => position);
-}

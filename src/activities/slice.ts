@@ -3,6 +3,7 @@ import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from 
 import { outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
+import { letGo } from '../storage/let-go.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
@@ -77,6 +78,8 @@ async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control,
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
     return { ...committed, ...ended, summary };
   } finally {
+    rows.end();
+    letGo(chunk.payload);
     await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
   }
 }
@@ -92,6 +95,7 @@ async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Ro
   if (!(await deps.segments.commit(at, seq, segment))) {
     throw ApplicationFailure.retryable('another slice committed this segment first', 'segment_taken');
   }
+  letGo(segment.outcomeLines);
   if (done && seq > 0) await deps.segments.compact(at, rows.segment(true));
   return { tally: rows.tally(), done };
 }

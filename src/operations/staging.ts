@@ -4,6 +4,7 @@ import type { ChunkSink } from '../ingest/ingest.ts';
 import { INLINE_CHUNK_BYTES_MAX } from '../model/limits.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { chunkKey, dataPrefix } from '../storage/keys.ts';
+import { letGo } from '../storage/let-go.ts';
 import type { Records } from '../storage/records.ts';
 import { unavailable, within } from './deadline.ts';
 
@@ -68,7 +69,9 @@ export function createStaging(deps: StagingDeps, account: string, uid: string): 
       await mark(null);
       keepLease();
     }
-    if (await write('a chunk', () => store.create(chunkKey(uid, ordinal), blob))) return;
+    const created = await write('a chunk', () => store.create(chunkKey(uid, ordinal), blob));
+    letGo(blob);
+    if (created) return;
     throw new Error(`chunk ${ordinal} of a fresh upload exists already`);
   }
 

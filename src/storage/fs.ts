@@ -1,7 +1,7 @@
 /** Keeps blobs on a local disk: a key is a path, an exclusive create is a hard link, nothing counts before its fsync. */
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { link, open, opendir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
 import { createFolders, errorCodeOf, type Folders } from './fs-folders.ts';
@@ -123,11 +123,28 @@ async function linkExclusively(temp: string, path: string): Promise<boolean> {
 
 async function readWhole(path: string): Promise<Buffer | null> {
   try {
-    return await readFile(path);
+    const file = await open(path);
+    try {
+      return await readToEnd(file);
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     if (isAbsent(error) || errorCodeOf(error) === 'EISDIR') return null;
     throw error;
   }
+}
+
+/** Into one buffer: `readFile` reads a large file in pieces and copies them together. A blob never changes its size. */
+async function readToEnd(file: FileHandle): Promise<Buffer> {
+  const { size } = await file.stat();
+  const bytes = Buffer.allocUnsafeSlow(size);
+  for (let filled = 0; filled < size; ) {
+    const { bytesRead } = await file.read(bytes, filled);
+    if (bytesRead === 0) throw new Error('a blob is shorter than it was');
+    filled += bytesRead;
+  }
+  return bytes;
 }
 
 async function unlinkIfThere(path: string): Promise<void> {

@@ -9,6 +9,7 @@ import { EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import type { Deferred, ItemOutcome } from '../model/outcome.ts';
 import type { BlobStore } from './blob-store.ts';
 import { chunkLogPrefix, compactedKey, segmentKey } from './keys.ts';
+import { letGo } from './let-go.ts';
 
 const CUMULATIVE_EVERY = 16;
 
@@ -52,8 +53,12 @@ export type Segments = ReturnType<typeof createSegments>;
 export function createSegments(store: BlobStore) {
   return {
     /** Commits segment `seq`: false = somebody committed it before (adopt: read the log again). */
-    commit: (ref: ChunkLogRef, seq: number, rows: SegmentRows): Promise<boolean> =>
-      store.create(segmentKey(ref.uid, ref.run, ref.ordinal, seq), encodeSegment(seq, rows)),
+    async commit(ref: ChunkLogRef, seq: number, rows: SegmentRows): Promise<boolean> {
+      const bytes = encodeSegment(seq, rows);
+      const created = await store.create(segmentKey(ref.uid, ref.run, ref.ordinal, seq), bytes);
+      letGo(bytes);
+      return created;
+    },
 
     /** True where segment `seq` must repeat all rows before it. */
     isCumulative: (seq: number): boolean => seq % CUMULATIVE_EVERY === CUMULATIVE_EVERY - 1,

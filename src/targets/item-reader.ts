@@ -20,6 +20,8 @@ export interface ItemReader {
 }
 
 const NO_LABEL: ItemLabel = {};
+/** Short enough that its string dies young: one for a whole chunk would live outside the heap until a full collection. */
+const STRETCH_BYTES = 32 * 1024;
 
 export function createItemReader(chunk: Chunk, target: Target, uid: string): ItemReader {
   const faults = new Map(chunk.header.faults.map((fault) => [fault.position, fault] as const));
@@ -54,12 +56,21 @@ export function createItemReader(chunk: Chunk, target: Target, uid: string): Ite
 
 type Parsed = { readonly ok: true; readonly json: ParsedJson } | { readonly ok: false; readonly error: ItemError };
 
-/** One string for a whole ASCII chunk, cut by offsets: much cheaper than decoding each item. Null = not UTF-8. */
+/** ASCII is decoded a stretch at a time and cut by offsets: much cheaper than item by item. Null = not UTF-8. */
 function createDecoder(chunk: Chunk): (position: number) => string | null {
   const { payload, ends } = chunk;
   if (isAscii(payload)) {
-    const text = payload.toString('latin1');
-    return (position) => text.slice(position === 0 ? 0 : ends[position - 1], ends[position]);
+    let text = '';
+    let textAt = 0;
+    return (position) => {
+      const start = position === 0 ? 0 : (ends[position - 1] ?? 0);
+      const end = ends[position] ?? start;
+      if (start < textAt || end > textAt + text.length) {
+        textAt = start;
+        text = payload.toString('latin1', start, Math.max(end, Math.min(start + STRETCH_BYTES, payload.length)));
+      }
+      return text.slice(start - textAt, end - textAt);
+    };
   }
   const allValid = isUtf8(payload);
   return (position) => {
