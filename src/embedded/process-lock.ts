@@ -1,7 +1,8 @@
 /** A lock file that names its owner process: one stack per data folder, one build of the Temporal binary at a time. */
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 export interface ProcessLock {
@@ -14,14 +15,17 @@ export interface LockOwner {
   readonly identity: string;
 }
 
+/** Others that take a dead owner's lock over are waited for, a moment each time. */
+const ATTEMPTS_MAX = 300;
+
 /** The lock, or who holds it. A lock whose owner is dead is taken over. */
 export async function tryProcessLock(path: string): Promise<ProcessLock | LockOwner> {
   await mkdir(dirname(path), { recursive: true });
-  for (let attempt = 0; attempt < 5; attempt += 1) {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     if (await createLock(path)) return { release: () => rm(path, { force: true }) };
     const owner = await readOwner(path);
     if (owner !== null && isAlive(owner)) return owner;
-    await removeStale(path, owner);
+    await removeStale(path);
   }
   throw new Error(`cannot take the lock ${path}: delete it where no other Tranche runs`);
 }
@@ -46,28 +50,24 @@ export function identityOf(pid: number): string | null {
   return startOnLinux(pid) ?? startByPs(pid) ?? '';
 }
 
+/** By link, so that a lock names its owner from its first moment on. */
 async function createLock(path: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}.${randomUUID()}`;
+  await writeFile(draft, JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) ?? '' }));
   try {
-    const file = await open(path, 'wx');
-    await file.writeFile(JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) ?? '' }));
-    await file.close();
+    await link(draft, path);
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
+  } finally {
+    await rm(draft, { force: true });
   }
 }
 
-/** null where the owner died while it wrote, or has just let go. */
+/** null where the owner has just let go, or the file names nobody. */
 async function readOwner(path: string): Promise<LockOwner | null> {
-  // Between its creation and its first bytes a lock is empty: that owner gets a moment.
-  for (let attempt = 0; attempt < 10; attempt += 1) {
-    const text = await readFile(path, 'utf8').catch(() => '');
-    const owner = parseOwner(text);
-    if (owner !== null) return owner;
-    await new Promise((wake) => setTimeout(wake, 20));
-  }
-  return null;
+  return parseOwner(await readFile(path, 'utf8').catch(() => ''));
 }
 
 export function parseOwner(text: string): LockOwner | null {
@@ -79,17 +79,27 @@ export function parseOwner(text: string): LockOwner | null {
   }
 }
 
-/** By rename, so that two processes that both saw a dead owner do not delete each other's new lock. */
-async function removeStale(path: string, seen: LockOwner | null): Promise<void> {
-  const aside = `${path}.${process.pid}.stale`;
-  const moved = await rename(path, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const owner = parseOwner(await readFile(aside, 'utf8').catch(() => ''));
-  if (owner !== null && owner.pid !== seen?.pid && isAlive(owner)) await rename(aside, path);
-  else await rm(aside, { force: true });
+/** A takeover that takes longer than this died on the way. */
+const TAKEOVER_MAX_MS = 5_000;
+const TAKEOVER_WAIT_MS = 20;
+
+/** One process at a time looks again and removes: nobody deletes the new lock of who was quicker. */
+async function removeStale(path: string): Promise<void> {
+  const takeover = `${path}.takeover`;
+  try {
+    await (await open(takeover, 'wx')).close();
+  } catch {
+    const since = await stat(takeover).catch(() => null);
+    if (since !== null && Date.now() - since.mtimeMs > TAKEOVER_MAX_MS) await rm(takeover, { force: true });
+    await new Promise((wake) => setTimeout(wake, TAKEOVER_WAIT_MS));
+    return;
+  }
+  try {
+    const owner = await readOwner(path);
+    if (owner === null || !isAlive(owner)) await rm(path, { force: true });
+  } finally {
+    await rm(takeover, { force: true });
+  }
 }
 
 /** Boot and start tick, e.g. `6f…:1234567`: unique over pid reuse and reboots. */
