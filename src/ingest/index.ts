@@ -30,7 +30,8 @@ export function createIngest(options: IngestOptions = {}): Ingest {
     try {
       const decoder = createDecoder(receiver.bytes, coding, request.bytesMax);
       const part = await openPart(decoder, declared, request.contentType ?? '');
-      return await frame(part, request, sizes, delivery);
+      const { chunkItemsFirst: itemsFirst } = request;
+      return await frame(part, request, itemsFirst === undefined ? sizes : { ...sizes, itemsFirst }, delivery);
     } finally {
       receiver.close();
       // Nobody may still be writing a chunk when the caller clears up behind a throw.

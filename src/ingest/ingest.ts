@@ -14,6 +14,8 @@ export interface IngestRequest {
   /** Milliseconds without a byte after which the request is given up (`body_timeout`). */
   readonly idleTimeoutMs: number;
   readonly itemBytesMax: number;
+  /** Items of the first chunks where the target is known and says so; absent = the default. */
+  readonly chunkItemsFirst?: number;
   readonly signal: AbortSignal;
 }
 

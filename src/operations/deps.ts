@@ -20,7 +20,7 @@ export interface OperationsStorage {
 /** The targets as submit and results need them. */
 export interface TargetRegistry {
   targetNames(): readonly string[];
-  findTarget(name: string): { readonly name: string } | null | undefined;
+  findTarget(name: string): { readonly name: string; readonly chunkItemsFirst?: number } | null | undefined;
   /** Throws `invalid_policy`. */
   resolvePlan(target: { readonly name: string }, policy: SubmitPolicy): Plan;
   /** What a result line says of an item that no slice has seen, by its position in the chunk. Never throws. */

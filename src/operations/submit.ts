@@ -64,12 +64,18 @@ function checkBeforeReading(targets: TargetRegistry, request: SubmitRequest): vo
   else if (!/^\s*multipart\/form-data\b/i.test(request.contentType ?? '')) throw unknownTarget(targets, null);
 }
 
-async function receive({ ingest, settings }: SubmitDeps, request: SubmitRequest, staging: Staging): Promise<Ingested> {
+async function receive(
+  { ingest, settings, targets }: SubmitDeps,
+  request: SubmitRequest,
+  staging: Staging,
+): Promise<Ingested> {
   const { body, contentType, contentEncoding, signal } = request;
   const { bytesMax, idleTimeoutMs, itemBytesMax } = settings;
+  const chunkItemsFirst = request.target === null ? undefined : targets.findTarget(request.target)?.chunkItemsFirst;
+  const sizes = chunkItemsFirst === undefined ? {} : { chunkItemsFirst };
   try {
     return await ingest(
-      { body, contentType, contentEncoding, bytesMax, idleTimeoutMs, itemBytesMax, signal },
+      { body, contentType, contentEncoding, bytesMax, idleTimeoutMs, itemBytesMax, signal, ...sizes },
       staging.sink,
     );
   } catch (error) {

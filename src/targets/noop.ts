@@ -1,5 +1,6 @@
 /** Applies an item to nothing, in process and without I/O: what benchmarks and tests of the engine run on. */
 import { z } from 'zod';
+import { CHUNK_ITEMS_MAX } from '../model/limits.ts';
 import { memberOf } from './exact-json.ts';
 import { defineTarget } from './target.ts';
 
@@ -10,6 +11,8 @@ export const noop = defineTarget({
   guarantee: 'idempotent',
   onDoubt: 'resend',
   vendor: null,
+  // Computation gains nothing from many chunks: each costs a slice.
+  chunkItemsFirst: CHUNK_ITEMS_MAX,
   plan: { sliceConcurrency: 1, journal: false },
   applyOne({ item }) {
     const code = memberOf(item, 'fail');

@@ -38,6 +38,8 @@ export interface Target<Item = unknown> {
   /** The vendor called; null where none is. */
   readonly vendor: string | null;
   readonly plan?: Partial<Pick<Plan, 'sliceConcurrency' | 'batchItemsMax' | 'journal' | 'callTimeoutMs' | 'boxMs'>>;
+  /** Items of an operation's first chunks; default 2,500, so that a slow vendor is called from several slices soon. */
+  readonly chunkItemsFirst?: number;
   /** Members of the result line, taken from `exact` of the (possibly invalid) parsed item; see `exact-json.ts`. */
   readonly label?: (item: unknown) => ItemLabel;
   /**
