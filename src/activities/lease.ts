@@ -2,7 +2,8 @@
 import type { ActivityDeps } from './deps.ts';
 
 /** The lease ends this long before the server would replace the slice: clocks of two hosts may differ. */
-const MARGIN_MS = 700;
+const MARGIN_MAX_MS = 700;
+const MARGIN_SHARE = 0.2;
 const BEATS_PER_TIMEOUT = 3;
 const GRPC_INVALID_ARGUMENT = 3;
 const GRPC_NOT_FOUND = 5;
@@ -33,7 +34,7 @@ export interface LeaseRequest {
 
 export function startLease(request: LeaseRequest): Lease {
   const { heartbeatTimeoutMs } = request;
-  const validMs = heartbeatTimeoutMs - MARGIN_MS;
+  const validMs = heartbeatTimeoutMs - Math.min(MARGIN_MAX_MS, heartbeatTimeoutMs * MARGIN_SHARE);
   let sent = { wall: request.grantedAtMs, mono: performance.now() - Math.max(0, Date.now() - request.grantedAtMs) };
   const startedMono = performance.now();
   let lost = false;
