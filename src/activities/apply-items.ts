@@ -32,6 +32,8 @@ export interface SliceLost {
 }
 
 export function applyItems(run: SliceRun): Promise<SliceEnd | SliceLost> {
+  // Lost while it read its chunk.
+  if (run.control.lost()) return Promise.resolve({ begun: [] });
   return new Promise((resolve) => {
     const engine = createEngine(run, (end) => {
       run.control.end();
