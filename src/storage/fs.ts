@@ -9,7 +9,7 @@ import { openFsLog, readFsLog } from './fs-log.ts';
 import { assertKey, assertPrefix, isReserved, LOG_MARK, TEMP_FOLDER } from './key.ts';
 import { checkExclusiveCreate } from './self-check.ts';
 
-const LOG_INTERVAL_MS = 30;
+const LOG_INTERVAL_MS = 50;
 /** No write takes this long: an older temporary file belongs to a process that died. */
 const TEMP_STALE_MS = 3_600_000;
 /** Files of one folder that a listing looks at together. */
