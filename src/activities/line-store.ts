@@ -5,8 +5,6 @@ import { letGo } from '../storage/let-go.ts';
 const SLAB_BYTES = 256 * 1024;
 const LINE_END = 10;
 
-export type LineStore = ReturnType<typeof createLineStore>;
-
 export function createLineStore(items: number) {
   const slabs: Buffer[] = [];
   let slab = Buffer.alloc(0);

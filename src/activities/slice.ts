@@ -6,6 +6,7 @@ import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
+import type { Target } from '../targets/target.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
 import { applyItems } from './apply-items.ts';
 import { readChunk } from './chunk-blob.ts';
@@ -31,8 +32,9 @@ export function createSlice(deps: ActivityDeps) {
     if (deps.stopping.aborted) control.endSoon();
     let leave = () => {};
     try {
-      leave = await turnstile.enter(targetOf(deps, input.plan.target), control);
-      const answer = await runSlice(deps, input, control, lease);
+      const target = targetOf(deps, input.plan.target);
+      leave = await turnstile.enter(target, control);
+      const answer = await runSlice({ deps, input, target, control, lease });
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
       cancelled.removeEventListener('abort', control.callHome);
@@ -47,9 +49,16 @@ export function createSlice(deps: ActivityDeps) {
 
 type Answer = Omit<SliceAnswer, 'contended'>;
 
-async function runSlice(deps: ActivityDeps, input: SliceInput, control: Control, lease: Lease): Promise<Answer> {
+interface Parts {
+  readonly deps: ActivityDeps;
+  readonly input: SliceInput;
+  readonly target: Target;
+  readonly control: Control;
+  readonly lease: Lease;
+}
+
+async function runSlice({ deps, input, target, control, lease }: Parts): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
-  const target = targetOf(deps, plan.target);
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
 

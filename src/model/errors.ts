@@ -52,7 +52,3 @@ export class TrancheError extends Error {
 export function isTrancheError(error: unknown): error is TrancheError {
   return error instanceof Error && error.name === 'TrancheError' && 'code' in error;
 }
-
-export function assertNever(value: never): never {
-  throw new Error(`unreachable: ${JSON.stringify(value)}`);
-}

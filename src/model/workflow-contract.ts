@@ -4,7 +4,6 @@ import type { Plan } from './plan.ts';
 
 export const TASK_QUEUE = 'tranche';
 export const OPERATION_WORKFLOW = 'operation';
-export const CHUNK_WORKFLOW = 'chunk';
 
 export const SIGNALS = {
   pause: 'pause',
@@ -26,12 +25,11 @@ export const SEARCH_ATTRIBUTES = {
   outcome: 'TrancheOutcome',
 } as const;
 
-/** Where an operation's blobs are. `recordKey` holds the inline chunk of a small operation. */
+/** Names an operation and its blobs (`storage/keys.ts`). */
 export interface OperationRef {
   readonly account: string;
   readonly id: string;
   readonly uid: string;
-  readonly recordKey: string;
 }
 
 export interface OperationInput {

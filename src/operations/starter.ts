@@ -5,7 +5,6 @@ import { defineSearchAttributeKey, SearchAttributeType, type WorkflowIdReusePoli
 import type { Log } from '../model/log.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import { OPERATION_WORKFLOW, type OperationInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/workflow-contract.ts';
-import { recordKeys } from '../storage/keys.ts';
 import { createLru } from './lru.ts';
 import type { Nudges } from './nudges.ts';
 import { workflowIdOf } from './operation-id.ts';
@@ -90,7 +89,7 @@ function startWorkflow(client: Client, { record, mode, again }: StartRequest, wo
 
 function inputOf(record: OperationRecord, mode: OperationInput['mode']): OperationInput {
   const { account, id, uid, plan, total, chunkItems, priority } = record;
-  const ref = { account, id, uid, recordKey: recordKeys(account, id).record };
+  const ref = { account, id, uid };
   const inline = record.inlineChunk !== null;
   return { version: 1, ref, plan, total, chunkItems, inline, run: 1, priority, mode, carried: null };
 }

@@ -5,7 +5,7 @@
  * lines. Every `CUMULATIVE_EVERY`-th segment repeats all rows before it, so that a long log stays cheap to read.
  */
 
-import { EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import { addTallies, EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import type { Deferred, ItemOutcome } from '../model/outcome.ts';
 import type { BlobStore } from './blob-store.ts';
 import { chunkLogPrefix, compactedKey, segmentKey } from './keys.ts';
@@ -69,14 +69,14 @@ export function createSegments(store: BlobStore) {
 
     readLog: (ref: ChunkLogRef, firstIndex: number): Promise<ChunkLog> => readLog(store, ref, firstIndex),
 
-    /** The outcome lines so far, in index order, each with its line end, and whether the chunk's log is complete. */
+    /** The outcome lines so far, in index order, each with its line end, and how many they are. */
     readLines: (ref: ChunkLogRef, items: number) => readLines(store, ref, items),
 
     /** Journals of slices that did not come to their commit, oldest first. */
     journals: async (ref: ChunkLogRef): Promise<string[]> =>
       (await store.listLogs(chunkLogPrefix(ref.uid, ref.run, ref.ordinal))).sort(),
 
-    /** Ordinals below `chunks` that have any committed row, with their tally. */
+    /** Of all committed rows. */
     tallyOf: async (ref: ChunkLogRef): Promise<Tally> => tallyOf(await readSegments(store, ref)),
   };
 }
@@ -161,16 +161,7 @@ async function readLog(store: BlobStore, ref: ChunkLogRef, firstIndex: number): 
 /** Segments hold each index once, except cumulative ones, which replace all before them. */
 function tallyOf(standing: StandingSegments): Tally {
   const segments = standing.compacted === null ? standing.segments : [standing.compacted];
-  return segments.reduce<Tally>((sum, { header }) => {
-    const { succeeded, failed, skipped, cancelled, unknown } = header.tally;
-    return {
-      succeeded: sum.succeeded + succeeded,
-      failed: sum.failed + failed,
-      skipped: sum.skipped + skipped,
-      cancelled: sum.cancelled + cancelled,
-      unknown: sum.unknown + unknown,
-    };
-  }, EMPTY_TALLY);
+  return segments.reduce<Tally>((sum, { header }) => addTallies(sum, header.tally), EMPTY_TALLY);
 }
 
 async function readLines(store: BlobStore, ref: ChunkLogRef, items: number): Promise<{ lines: Buffer; count: number }> {

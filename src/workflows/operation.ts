@@ -8,7 +8,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { addTallies, decidedItems, EMPTY_TALLY } from '../model/operation.ts';
+import { decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
 import { settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
@@ -134,5 +134,5 @@ async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<voi
     ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
   }
   const untouched = input.total - decidedItems(ledger.tally());
-  ledger.add(addTallies(EMPTY_TALLY, { ...EMPTY_TALLY, cancelled: untouched }));
+  ledger.add({ ...EMPTY_TALLY, cancelled: untouched });
 }
