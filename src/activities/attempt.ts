@@ -29,8 +29,8 @@ export type Attempt = (item: TargetItem<unknown>) => Applied | Promise<Applied |
 
 /** A target that throws has a bug: the item fails, its neighbours go on. */
 export function createAttempt(deps: AttemptDeps, bounds: CallBounds): Attempt {
-  const { target, log } = deps;
-  const context: TargetContext = { signal: deps.control.signal, vendor: createCaller(deps, bounds) };
+  const { input, target, log } = deps;
+  const context: TargetContext = { operation: input.ref, signal: deps.control.signal, vendor: createCaller(deps, bounds) };
   const { applyOne } = target;
   if (applyOne === undefined) return () => noApply(target.name);
   return (item) => {

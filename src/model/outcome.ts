@@ -19,6 +19,12 @@ export type Applied =
   | { readonly kind: 'skipped'; readonly reason: string }
   | Transient;
 
+/** An asynchronous vendor has taken the item: its outcome comes by callback. `vendorRef`: what the vendor calls it. */
+export interface Submitted {
+  readonly kind: 'submitted';
+  readonly vendorRef: string | null;
+}
+
 /**
  * An attempt that may be repeated.
  * `doubt`: the call may have had its effect (no answer came back).
@@ -41,4 +47,6 @@ export interface Deferred {
   readonly attempts: number;
   /** An earlier attempt may have had its effect: after a cancel this item is `unknown`, not `cancelled`. */
   readonly doubt: boolean;
+  /** The vendor has taken it and owes a callback until `notBefore`; absent where it does not. */
+  readonly submitted?: { readonly vendorRef: string | null };
 }

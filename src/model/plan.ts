@@ -33,6 +33,10 @@ export interface Plan {
   readonly boxMaxMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly callTimeoutMs: number;
+  /** How long an asynchronous vendor may take from its acceptance to its callback; null where the target has none. */
+  readonly callbackTimeoutMs: number | null;
+  /** A `prepare` activity marks duplicates before the first slice. */
+  readonly dedupe: boolean;
   /** False only where a lost slice leaves nothing behind (no outside effect): then nothing is journalled. */
   readonly journal: boolean;
   readonly retry: RetryPolicy;

@@ -38,6 +38,7 @@ const DEFAULT_PLAN = {
   boxMaxMs: 30_000,
   heartbeatTimeoutMs: 4_000,
   callTimeoutMs: 30_000,
+  callbackTimeoutMs: null,
   journal: true,
   directChunksMax: DIRECT_CHUNKS_MAX,
   historyEventsMax: HISTORY_EVENTS_MAX,
@@ -72,6 +73,7 @@ export function resolvePlan(target: Target, policy: Policy, defaults: PlanDefaul
     ...target.plan,
     ...(policy.concurrency === undefined ? {} : { sliceConcurrency: policy.concurrency }),
     callsPerSecond: policy.callsPerSecond ?? null,
+    dedupe: target.dedupeBy !== undefined,
     retry: {
       ...DEFAULT_RETRY,
       ...defaults.retry,

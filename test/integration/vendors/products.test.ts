@@ -16,6 +16,7 @@ test('numbers go from an item to the vendor and its id back, digit for digit', a
     { index: 0, item: products.item.parse(value), exact, idempotencyKey: 'u:0' },
     {
       signal,
+      operation: { account: 'default', id: 'op', uid: 'u' },
       vendor: (request) => client.call(request, { mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal }),
     },
   );

@@ -26,6 +26,8 @@ describe('a plan', () => {
       boxMaxMs: 30_000,
       heartbeatTimeoutMs: 4_000,
       callTimeoutMs: 30_000,
+      callbackTimeoutMs: null,
+      dedupe: false,
       journal: true,
       directChunksMax: 512,
       historyEventsMax: 3_000,

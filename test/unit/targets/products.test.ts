@@ -5,6 +5,7 @@ import { noop } from '../../../src/targets/noop.ts';
 import { products } from '../../../src/targets/products.ts';
 import type { NotCalled, VendorAnswer, VendorRequest } from '../../../src/vendors/vendor.ts';
 
+const operation = { account: 'default', id: 'op', uid: 'u' };
 const signal = new AbortController().signal;
 
 async function apply(text: string, answer: VendorAnswer | Transient | NotCalled = OK) {
@@ -15,7 +16,7 @@ async function apply(text: string, answer: VendorAnswer | Transient | NotCalled 
     requests.push(request);
     return answer;
   };
-  const applied = await products.applyOne?.({ index: 7, item, exact, idempotencyKey: 'u:7' }, { vendor, signal });
+  const applied = await products.applyOne?.({ index: 7, item, exact, idempotencyKey: 'u:7' }, { vendor, signal, operation });
   return { applied, request: requests[0] };
 }
 
@@ -133,6 +134,6 @@ test.each([
   ['{"fail":"odd"}', { kind: 'failed', error: { code: 'odd', message: 'the item asked to fail', retryable: false } }],
 ])('noop takes %s and answers at once', (text, applied) => {
   const item = noop.item.parse(JSON.parse(text));
-  const context = { vendor: () => Promise.reject(new Error('nobody is called')), signal };
+  const context = { vendor: () => Promise.reject(new Error('nobody is called')), signal, operation };
   expect(noop.applyOne?.({ index: 0, item, exact: item, idempotencyKey: 'u:0' }, context)).toEqual(applied);
 });
