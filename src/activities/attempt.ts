@@ -30,7 +30,11 @@ export type Attempt = (item: TargetItem<unknown>) => Applied | Promise<Applied |
 /** A target that throws has a bug: the item fails, its neighbours go on. */
 export function createAttempt(deps: AttemptDeps, bounds: CallBounds): Attempt {
   const { input, target, log } = deps;
-  const context: TargetContext = { operation: input.ref, signal: deps.control.signal, vendor: createCaller(deps, bounds) };
+  const context: TargetContext = {
+    operation: input.ref,
+    signal: deps.control.signal,
+    vendor: createCaller(deps, bounds),
+  };
   const { applyOne } = target;
   if (applyOne === undefined) return () => noApply(target.name);
   return (item) => {

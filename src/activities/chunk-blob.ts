@@ -1,14 +1,14 @@
 /** Where a chunk's bytes are: a blob of their own, or, for a small operation, in the record. */
 import { ApplicationFailure } from '@temporalio/activity';
 import { type Chunk, decodeChunk } from '../model/chunk.ts';
-import type { OperationRef } from '../model/workflow-contract.ts';
+import type { ChunkSource, OperationRef } from '../model/workflow-contract.ts';
 import { chunkKey } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
 
 export interface ChunkPlace {
   readonly ref: OperationRef;
   readonly ordinal: number;
-  readonly inline: boolean;
+  readonly source: ChunkSource;
 }
 
 /**
@@ -16,8 +16,8 @@ export interface ChunkPlace {
  * Without its record the operation cannot be told from one in another store: that is tried again.
  */
 export async function readChunk(deps: Pick<ActivityDeps, 'store' | 'records'>, place: ChunkPlace): Promise<Chunk> {
-  const { ref, ordinal, inline } = place;
-  const blob = inline ? null : await deps.store.get(chunkKey(ref.uid, ordinal));
+  const { ref, ordinal, source } = place;
+  const blob = source.kind === 'record' ? null : await deps.store.get(chunkKey(source.prefix, ordinal));
   if (blob !== null) return decodeChunk(blob);
   const record = await deps.records.readRecord(ref.account, ref.id);
   if (record?.uid !== ref.uid) {
@@ -33,5 +33,11 @@ function lostChunk(chunkItems: readonly number[], ordinal: number): Chunk {
   const message = 'the stored input of this item is gone; send it again';
   const faults = Array.from({ length: items }, (_, position) => ({ position, code: 'input_lost', message }) as const);
   const header = { version: 1, format: { kind: 'json' }, firstIndex, items, payloadBytes: 0, faults } as const;
-  return { header, ends: new Uint32Array(items), lines: new Uint32Array(items), payload: Buffer.alloc(0) };
+  return {
+    header,
+    ends: new Uint32Array(items),
+    lines: new Uint32Array(items),
+    chosen: null,
+    payload: Buffer.alloc(0),
+  };
 }

@@ -2,6 +2,7 @@
  * What a running slice writes ahead of its commit, so that its replacement repeats only the calls in flight: outcomes
  * as they come, and `reach`, the position below which items may have been begun.
  */
+import { type Chunk, positionOf } from '../model/chunk.ts';
 import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createGroupLog, type GroupLog, readGroupLog } from '../storage/group-log.ts';
@@ -127,7 +128,7 @@ export interface Leavings {
 
 export interface LeavingsRef extends ChunkLogRef {
   readonly seq: number;
-  readonly firstIndex: number;
+  readonly chunk: Chunk;
   /** A slice is known not to have come to its commit. */
   readonly lost: boolean;
   readonly plan: Plan;
@@ -153,7 +154,7 @@ export async function readLeavings(
         reached = 0;
         reach = 0;
         lastWords = true;
-      } else lines.set(indexOfLine(entry) - at.firstIndex, entry);
+      } else lines.set(positionOf(at.chunk, indexOfLine(entry)), entry);
     }
     reach = Math.max(reach, reached);
   }

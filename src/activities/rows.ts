@@ -1,5 +1,6 @@
 /** The standing of every item of a chunk while one slice works on it, and the rows that the slice will commit. */
 
+import { type Chunk, indexAt } from '../model/chunk.ts';
 import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
@@ -22,15 +23,15 @@ export interface Decision {
 export type Rows = ReturnType<typeof createRows>;
 
 export interface RowsRequest {
-  readonly items: number;
-  readonly firstIndex: number;
+  readonly chunk: Chunk;
   readonly log: ChunkLog;
   readonly leavings: Leavings;
   readonly reader: ItemReader;
   readonly plan: Plan;
 }
 
-export function createRows({ items, firstIndex, log, leavings, reader, plan }: RowsRequest) {
+export function createRows({ chunk, log, leavings, reader, plan }: RowsRequest) {
+  const { items } = chunk.header;
   const lines = createLineStore(items);
   /** 1 where this slice has decided. */
   const mine = new Uint8Array(items);
@@ -49,7 +50,7 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
 
   /** Returns the line, for the journal. */
   function decide(position: number, label: ItemLabel, decision: Decision): string {
-    const line = renderResultLine({ index: firstIndex + position, line: reader.line(position), label, ...decision });
+    const line = renderResultLine({ index: indexAt(chunk, position), line: reader.line(position), label, ...decision });
     keep(position, decision.outcome, line);
     return line;
   }
@@ -59,7 +60,7 @@ export function createRows({ items, firstIndex, log, leavings, reader, plan }: R
     const same = before?.notBefore === row.notBefore && before.attempts === row.attempts && before.doubt === row.doubt;
     // What the log says already is not said again: an outage must not rewrite every row with every probe.
     if (same) return;
-    deferred.set(position, { index: firstIndex + position, ...row });
+    deferred.set(position, { index: indexAt(chunk, position), ...row });
     deferredNow.add(position);
   }
 

@@ -14,13 +14,12 @@ export function createSettle(deps: ActivityDeps) {
     const target = targetOf(deps, plan.target);
     const at = { uid: ref.uid, run, ordinal };
     const chunk = await readChunk(deps, input);
-    const { firstIndex, items } = chunk.header;
-    const log = await deps.segments.readLog(at, firstIndex);
+    const log = await deps.segments.readLog(at, chunk);
     heartbeat();
     const { lost } = input;
-    const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, firstIndex, lost, plan });
+    const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
     const reader = createItemReader(chunk, target, ref.uid);
-    const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
+    const rows = createRows({ chunk, log, leavings, reader, plan });
     for (const position of rows.open()) {
       const { doubt, attempts } = rows.standing(position);
       rows.decide(position, reader.label(position), { ...givenUp(doubt, attempts), attempts });

@@ -1,6 +1,6 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
-import { outcomeOf, type Progress, type Tally } from '../model/operation.ts';
+import { addTallies, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
@@ -63,12 +63,11 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
   const startedAtMs = performance.now();
 
   const chunk = await readChunk(deps, input);
-  const { firstIndex, items } = chunk.header;
-  const log = await deps.segments.readLog(at, firstIndex);
+  const log = await deps.segments.readLog(at, chunk);
   const lost = input.lost || activityInfo().attempt > 1;
-  const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, firstIndex, lost, plan });
+  const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
   const reader = createItemReader(chunk, target, ref.uid);
-  const rows = createRows({ items, firstIndex, log, leavings, reader, plan });
+  const rows = createRows({ chunk, log, leavings, reader, plan });
 
   const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
   const reach = reachUnjournalled(plan);
@@ -85,7 +84,7 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
     await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
     const summary =
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
-    return { ...committed, ...ended, summary };
+    return { ...committed, ...ended, awaiting: 0, summary };
   } finally {
     rows.end();
     letGo(chunk.payload);
@@ -112,15 +111,17 @@ async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Ro
 /** As finalize does, without another trip over the server: most operations are one slice long. */
 async function endOperation(deps: ActivityDeps, input: SliceInput, end: OperationEnd, tally: Tally): Promise<Progress> {
   const now = new Date().toISOString();
+  const whole = addTallies(end.base, tally);
   const summary: Progress = {
     version: 1,
     run: input.run,
     revision: end.revision,
     state: 'ended',
-    outcome: outcomeOf(tally, false),
-    tally,
+    outcome: outcomeOf(whole, false),
+    tally: whole,
     running: 0,
     throttle: null,
+    amended: end.amended,
     startedAt: end.startedAt,
     endedAt: now,
     asOf: now,

@@ -10,7 +10,8 @@ const READ_AHEAD = 16;
 export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
   return async function survey(input: SurveyInput): Promise<SurveyAnswer> {
     const { ref, run, chunkItems } = input;
-    const last = await deps.records.readCheckpoint(ref.account, ref.id);
+    const found = await deps.records.readCheckpoint(ref.account, ref.id);
+    const last = found?.run === run ? found : null;
     let finished = EMPTY_TALLY;
     const open: ChunkState[] = [];
     let nextChunk = 0;
@@ -28,10 +29,11 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
     // Chunks are begun in order: beyond the last one with a trace, a window's worth may have been begun without one.
     const begunAtMost = Math.min(chunkItems.length, nextChunk + input.windowMax);
     return {
-      ended: (await deps.records.readSummary(ref.account, ref.id)) !== null,
+      ended: (await deps.records.readSummary(ref.account, ref.id, run)) !== null,
       paused: last?.state === 'paused' || last?.state === 'pausing',
       revision: (last?.revision ?? 0) + 1_000,
       startedAt: last?.startedAt ?? null,
+      amended: last?.amended ?? {},
       nextChunk: begunAtMost,
       tally: finished,
       open: open.filter(({ ordinal }) => ordinal < begunAtMost),

@@ -1,7 +1,7 @@
 /** The native surface, `/v1`: submit, read, control. What streams (results, input) is in downloads.ts. */
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../model/operation.ts';
 import { isTimestamp, readSubmitFields, SUBMIT_FIELDS } from '../model/submit-fields.ts';
-import type { ControlAnswer, ListRequest } from '../operations/operations.ts';
+import type { Actor, ControlAnswer, ListRequest } from '../operations/operations.ts';
 import type { ApiApp, ApiContext, AppDeps } from './context.ts';
 import { addDownloads } from './downloads.ts';
 import { createAwaitNews, readWaitSeconds } from './long-poll.ts';
@@ -22,12 +22,13 @@ export function addNative(app: ApiApp, deps: AppDeps): void {
 
 function submitHandler(deps: AppDeps): Handler {
   return async (c) => {
-    const { target, policy, metadata } = readSubmitFields(readQuery(c, SUBMIT_FIELDS));
+    const { target, policy, scheduledAt, metadata } = readSubmitFields(readQuery(c, SUBMIT_FIELDS));
     const accepted = await submit(c, deps, {
       surface: 'v1',
       target,
       keylessReplayWindowMs: 0,
       policy,
+      scheduledAt,
       metadata: metadata ?? {},
     });
     const statusPath = operationPath(accepted.operation.id);
@@ -99,11 +100,11 @@ function readLimit(text: string | undefined, limits: AppDeps['limits']): number 
 }
 
 /** 200 when it is there already, 202 while on its way: asking twice is no error. */
-function controlHandler(verb: (account: string, id: string) => Promise<ControlAnswer>): Handler {
+function controlHandler(verb: (account: string, id: string, actor: Actor) => Promise<ControlAnswer>): Handler {
   return async (c) => {
     const id = operationId(c);
     readQuery(c, []);
-    const { operation, settled } = await verb(c.get('account'), id);
+    const { operation, settled } = await verb(c.get('account'), id, { subject: null, traceId: c.get('traceId') });
     return c.json(renderOperation(operation), settled ? 200 : 202, statusHeaders(operation));
   };
 }

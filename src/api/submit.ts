@@ -1,7 +1,7 @@
 /** The step from a request to an accepted operation, the same for every surface. */
 import type { Surface } from '../model/operation.ts';
 import type { SubmitFields } from '../model/submit-fields.ts';
-import type { OperationView } from '../operations/operations.ts';
+import type { OperationView, SubmitRequest } from '../operations/operations.ts';
 import type { ApiContext, AppDeps } from './context.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { absoluteUrl, retryAfterSeconds } from './render.ts';
@@ -12,6 +12,10 @@ export interface Submission {
   readonly target: string | null;
   readonly keylessReplayWindowMs: number;
   readonly policy: SubmitFields['policy'];
+  readonly scheduledAt?: string | null;
+  readonly id?: string;
+  readonly itemsMax?: number | null;
+  readonly readFields?: SubmitRequest['readFields'];
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -24,8 +28,13 @@ export async function submit(
   const key = readIdempotencyKey(c.req.header('Idempotency-Key'));
   const body = requestBody(c);
   try {
+    const { readFields, ...rest } = submission;
     return await deps.operations.submit({
-      ...submission,
+      id: null,
+      scheduledAt: null,
+      itemsMax: null,
+      ...rest,
+      ...(readFields === undefined ? {} : { readFields }),
       account: c.get('account'),
       key,
       body,

@@ -60,7 +60,7 @@ export function outcomeOf(tally: Tally, endedEarly: boolean): OperationOutcome {
 }
 
 /** The HTTP dialect that an operation came in by; some answers depend on it. */
-export type Surface = 'v1' | 'product-bulk';
+export type Surface = 'v1' | 'product-bulk' | 'bulk-actions' | 'jobs';
 
 /** What came over the wire: decoded bytes and their SHA-256 (hex). */
 export interface InputFacts {
@@ -100,6 +100,35 @@ export interface OperationRecord {
   readonly inlineChunk: string | null;
 }
 
+/**
+ * `run-<n>.json`, n ≥ 2: created exclusively, it is the acceptance of a retry. Its chunks hold the chosen items only,
+ * each with its index (`ChunkHeader.sparse`), in input order.
+ */
+export interface RunRecord {
+  readonly version: 1;
+  readonly run: number;
+  /** SHA-256 (hex) of what was asked for: the same request again is the same retry. */
+  readonly fingerprint: string;
+  /** Blob prefix of its chunks. */
+  readonly prefix: string;
+  readonly chunkItems: readonly number[];
+  /** Outcomes of the items that were not chosen. */
+  readonly base: Tally;
+  readonly createdAt: string;
+  readonly requestedBy: string | null;
+  readonly traceId: string;
+}
+
+/** What was changed of an operation since it was accepted; absent members stand as the record and its plan say. */
+export interface Amendment {
+  readonly concurrency?: number;
+  /** null: no cap any more. */
+  readonly callsPerSecond?: number | null;
+  readonly priority?: number;
+  /** RFC 3339. */
+  readonly scheduledAt?: string;
+}
+
 /** Why an operation's calls are slower than its plan; null where nothing holds it back. */
 export interface Throttle {
   readonly cause: 'vendor_unavailable' | 'vendor_limit' | 'rate_limit';
@@ -122,6 +151,7 @@ export interface Progress {
   readonly tally: Tally;
   readonly running: number;
   readonly throttle: Throttle | null;
+  readonly amended: Amendment;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly asOf: string;

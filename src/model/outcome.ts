@@ -16,7 +16,7 @@ export interface ItemError {
 export type Applied =
   | { readonly kind: 'succeeded'; readonly result?: unknown }
   | { readonly kind: 'failed'; readonly error: ItemError }
-  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'skipped'; readonly reason: string; readonly duplicateOf?: number }
   | Transient;
 
 /** An asynchronous vendor has taken the item: its outcome comes by callback. `vendorRef`: what the vendor calls it. */

@@ -15,10 +15,21 @@ export interface ResultLine {
   readonly result?: unknown;
   /** Beside `skipped`. */
   readonly reason?: string;
+  /** Beside the reason `duplicate`: index of the item that was taken instead. */
+  readonly duplicateOf?: number;
 }
 
 /** A label cannot take these names: a reader must find one `outcome`, the true one. */
-const OWN_MEMBERS: ReadonlySet<string> = new Set(['index', 'line', 'outcome', 'attempts', 'error', 'result', 'reason']);
+const OWN_MEMBERS: ReadonlySet<string> = new Set([
+  'index',
+  'line',
+  'outcome',
+  'attempts',
+  'error',
+  'result',
+  'reason',
+  'duplicateOf',
+]);
 
 /** JSON without a line end. Begins `{"index":<digits>`, which the segment log relies on. */
 export function renderResultLine(row: ResultLine): string {
@@ -30,7 +41,10 @@ export function renderResultLine(row: ResultLine): string {
   }
   text += `,"outcome":"${row.outcome}","attempts":${row.attempts}`;
   if (row.error !== undefined) return `${text},"error":${JSON.stringify(row.error)}}`;
-  if (row.reason !== undefined) return `${text},"reason":${JSON.stringify(row.reason)}}`;
+  if (row.reason !== undefined) {
+    const of = row.duplicateOf === undefined ? '' : `,"duplicateOf":${row.duplicateOf}`;
+    return `${text},"reason":${JSON.stringify(row.reason)}${of}}`;
+  }
   const result = row.result === undefined ? undefined : JSON.stringify(row.result);
   return result === undefined ? `${text}}` : `${text},"result":${result}}`;
 }

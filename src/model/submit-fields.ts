@@ -26,6 +26,8 @@ export interface SubmitFields {
   readonly target: string | null;
   /** Absent members leave the choice to the target. */
   readonly policy: { readonly [name in IntegerField]?: number };
+  /** RFC 3339, in the future; null: not given. */
+  readonly scheduledAt: string | null;
   /** null: not given, which differs from `{}` where a query and a form are merged. */
   readonly metadata: Readonly<Record<string, unknown>> | null;
 }
@@ -35,7 +37,6 @@ export interface SubmitFields {
  * Throws `invalid_policy` that names the field.
  */
 export function readSubmitFields(fields: Readonly<Record<string, string>>): SubmitFields {
-  refuseSchedule(fields['scheduledAt']);
   const policy: Partial<Record<IntegerField, number>> = {};
   for (const name of Object.keys(INTEGER_BOUNDS) as IntegerField[]) {
     const text = fields[name];
@@ -45,6 +46,7 @@ export function readSubmitFields(fields: Readonly<Record<string, string>>): Subm
   return {
     target: fields['target'] ?? null,
     policy,
+    scheduledAt: readSchedule(fields['scheduledAt']),
     metadata: metadata === undefined ? null : readMetadata(metadata),
   };
 }
@@ -86,14 +88,14 @@ export function isTimestamp(text: string): boolean {
   return date.getUTCDate() === day && date.getUTCMonth() === month - 1 && !Number.isNaN(Date.parse(text));
 }
 
-/** A time that is given is checked, then refused: to run at once what was meant for later would be worse. */
-function refuseSchedule(text: string | undefined): void {
-  if (text === undefined) return;
+/** A time in the past is refused: to run at once what was meant for later would be worse than to say so. */
+function readSchedule(text: string | undefined): string | null {
+  if (text === undefined) return null;
   if (!isTimestamp(text)) {
     throw invalid('scheduledAt', 'scheduledAt must be an RFC 3339 date and time with an offset');
   }
   if (Date.parse(text) <= Date.now()) throw invalid('scheduledAt', 'scheduledAt is in the past');
-  throw invalid('scheduledAt', 'scheduledAt is not available yet: submit when the operation is to run');
+  return new Date(text).toISOString();
 }
 
 function invalid(parameter: string, detail: string, cause?: unknown): TrancheError {

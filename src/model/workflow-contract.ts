@@ -1,5 +1,5 @@
 /** What crosses between processes and workflows: names, inputs and answers. Versioned; never item data (DESIGN §2.3). */
-import type { Progress, Tally, Throttle } from './operation.ts';
+import type { Amendment, Progress, Tally, Throttle } from './operation.ts';
 import type { Plan } from './plan.ts';
 
 export const TASK_QUEUE = 'tranche';
@@ -13,9 +13,16 @@ export const SIGNALS = {
   yield: 'yield',
   /** Chunk → parent, at most one per 5 s. */
   progress: 'progress',
+  /** Live policy (`Amendment`). */
+  amend: 'amend',
+  /** Callbacks have come for these chunks (`Arrival`); operation → chunk: for yours. At most one per second. */
+  arrived: 'arrived',
 } as const;
 /** `now`: the running slice is cut short (pause, cancel); `after_slice`: it may end its box (continue-as-new). */
 export type YieldRequest = 'now' | 'after_slice';
+export interface Arrival {
+  readonly ordinals: readonly number[];
+}
 export const PROGRESS_QUERY = 'progress';
 
 export const SEARCH_ATTRIBUTES = {
@@ -23,24 +30,37 @@ export const SEARCH_ATTRIBUTES = {
   target: 'TrancheTarget',
   state: 'TrancheState',
   outcome: 'TrancheOutcome',
+  surface: 'TrancheSurface',
 } as const;
 
-/** Names an operation and its blobs (`storage/keys.ts`). */
+/** Names an operation and its blobs (`storage/keys.ts`), and the trace that all its work belongs to. */
 export interface OperationRef {
   readonly account: string;
   readonly id: string;
   readonly uid: string;
+  /** 32 hex digits: that of the request which began the run. */
+  readonly traceId: string;
 }
+
+/** Where a run's chunks stand: the only one in the record, or each as a blob under a prefix (`chunkKey`). */
+export type ChunkSource = { readonly kind: 'record' } | { readonly kind: 'blobs'; readonly prefix: string };
 
 export interface OperationInput {
   readonly version: 1;
   readonly ref: OperationRef;
   readonly plan: Plan;
+  /** Of the whole operation, whatever this run works on. */
   readonly total: number;
+  /** Outcomes of the items that this run does not touch; a retry's counts begin here. */
+  readonly base: Tally;
+  /** Of this run's chunks. */
   readonly chunkItems: readonly number[];
-  readonly inline: boolean;
+  readonly source: ChunkSource;
   readonly run: number;
+  /** 1–5, 1 first. */
   readonly priority: number;
+  /** RFC 3339; the run sleeps until then. Null = at once. */
+  readonly scheduledAt: string | null;
   /**
    * `start`: nothing was done before. `resume`: earlier work may stand in the log (the workflow was lost):
    * survey it first. `settle`: an operator ended the workflow; account for what was done and end.
@@ -61,6 +81,9 @@ export interface OperationCarry {
   /** Begun and not finished: they go on first. */
   readonly open: readonly ChunkState[];
   readonly paused: boolean;
+  /** Duplicates are marked. */
+  readonly prepared: boolean;
+  readonly amended: Amendment;
 }
 
 /** Where a chunk stands between two slices. */
@@ -82,7 +105,7 @@ export interface ChunkInput {
   readonly plan: Plan;
   readonly run: number;
   readonly items: number;
-  readonly inline: boolean;
+  readonly source: ChunkSource;
   /** This chunk's share of the operation's calls per second; null = no cap. */
   readonly callsPerSecond: number | null;
   readonly state: ChunkState;
@@ -106,7 +129,7 @@ export interface SliceInput {
   readonly plan: Plan;
   readonly run: number;
   readonly ordinal: number;
-  readonly inline: boolean;
+  readonly source: ChunkSource;
   readonly boxMs: number;
   readonly probe: boolean;
   /** An earlier slice of this chunk did not return. */
@@ -120,6 +143,9 @@ export interface SliceInput {
 /** What a summary says beside its tally. */
 export interface OperationEnd {
   readonly startedAt: string;
+  /** Outcomes of the items that the run did not touch. */
+  readonly base: Tally;
+  readonly amended: Amendment;
   /** Above every revision that readers may be shown before. */
   readonly revision: number;
 }
@@ -131,6 +157,8 @@ export interface SliceAnswer {
   /** Epoch ms before which no undecided item may be tried; null = at once. */
   readonly waitUntil: number | null;
   readonly vendorDown: boolean;
+  /** Items that a vendor has taken and owes a callback for: an `arrived` signal ends the wait. */
+  readonly awaiting: number;
   /** Other slices waited for this one's slot: do not grow the box. */
   readonly contended: boolean;
   /** The summary that the slice wrote; null where it was not its to write. */
@@ -158,7 +186,7 @@ export interface SettleInput {
   readonly plan: Plan;
   readonly run: number;
   readonly ordinal: number;
-  readonly inline: boolean;
+  readonly source: ChunkSource;
   /** A slice of this chunk did not return: what it may have reached is in doubt. */
   readonly lost: boolean;
 }
@@ -184,8 +212,23 @@ export interface SurveyAnswer {
   readonly paused: boolean;
   readonly revision: number;
   readonly startedAt: string | null;
+  readonly amended: Amendment;
   readonly nextChunk: number;
   /** Of the chunks below `nextChunk` that are not in `open`. */
   readonly tally: Tally;
   readonly open: readonly ChunkState[];
+}
+
+/** Marks the duplicates of a run, chunk by chunk, in input order (`storage/marks.ts`). Repeating it changes nothing. */
+export interface PrepareInput {
+  readonly version: 1;
+  readonly ref: OperationRef;
+  readonly plan: Plan;
+  readonly run: number;
+  readonly source: ChunkSource;
+  readonly chunkItems: readonly number[];
+}
+
+export interface PrepareAnswer {
+  readonly duplicates: number;
 }

@@ -2,7 +2,7 @@
 import { type Chunk, decodeChunk } from '../model/chunk.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { chunkKey } from '../storage/keys.ts';
+import { chunkKey, chunkPrefix } from '../storage/keys.ts';
 
 const CHUNKS_AHEAD = 2;
 
@@ -22,7 +22,7 @@ export async function* inOrder<T>(count: number, read: (ordinal: number) => Prom
 
 export async function readChunk(store: BlobStore, record: OperationRecord, ordinal: number): Promise<Chunk> {
   if (record.inlineChunk !== null) return decodeChunk(Buffer.from(record.inlineChunk, 'base64'));
-  const blob = await store.get(chunkKey(record.uid, ordinal));
+  const blob = await store.get(chunkKey(chunkPrefix(record.uid), ordinal));
   if (blob === null) throw new Error(`chunk ${ordinal} of ${record.uid} is gone`);
   return decodeChunk(blob);
 }

@@ -51,7 +51,7 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
   }
 
   async function closeIfEnded({ account, id, uid }: OperationRecord): Promise<boolean> {
-    if ((await blob('a summary', records.readSummary(account, id))) === null) return false;
+    if ((await blob('a summary', records.readSummary(account, id, 1))) === null) return false;
     await blob('an open marker', records.deleteOpen(uid));
     return true;
   }

@@ -9,12 +9,14 @@ export interface FingerprintParts {
   readonly input: InputFacts;
   readonly policy: SubmitPolicy;
   readonly metadata: Readonly<Record<string, unknown>>;
+  readonly scheduledAt: string | null;
 }
 
 /** SHA-256 (hex). The media type counts, because the same bytes are other items as NDJSON than as JSON. */
-export function fingerprintOf({ target, input, policy, metadata }: FingerprintParts): string {
+export function fingerprintOf({ target, input, policy, metadata, scheduledAt }: FingerprintParts): string {
   const mediaType = (input.mediaType.split(';')[0] ?? '').trim().toLowerCase();
-  const text = canonicalJson([1, target, mediaType, input.sha256, policy, metadata]);
+  const asked = scheduledAt === null ? policy : { ...policy, scheduledAt };
+  const text = canonicalJson([1, target, mediaType, input.sha256, asked, metadata]);
   return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 

@@ -46,6 +46,15 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     pause: (account, id) => control('pause', account, id),
     resume: (account, id) => control('resume', account, id),
     cancel: (account, id) => control('cancel', account, id),
+    amend: notBuilt('amend'),
+    retry: notBuilt('retry'),
+    item: notBuilt('item'),
+    itemInput: notBuilt('itemInput'),
+    deadLetters: notBuilt('deadLetters'),
+    takeCallback: notBuilt('takeCallback'),
+    audit: notBuilt('audit'),
+    page: notBuilt('page'),
+    targets: () => [],
     results,
     errors: createErrorGroups(results),
     input: createInput({ storage, status, storeDeadlineMs }),
@@ -53,4 +62,9 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     start: reconciler.start,
     stop: reconciler.stop,
   };
+}
+
+/** While the verbs of this step are built, one after the other. */
+function notBuilt(verb: string) {
+  return (): Promise<never> => Promise.reject(new Error(`${verb} is not built yet`));
 }

@@ -59,7 +59,7 @@ export function createKnownOperations(records: Records): KnownOperations {
     async readSummary(known) {
       if (known.ended) return true;
       const { account, id } = known.record;
-      const reading = records.readSummary(account, id);
+      const reading = records.readSummary(account, id, 1);
       const summary = await within(BLOB_DEADLINE_MS, 'the summary', reading).catch(() => null);
       if (summary === null) return false;
       known.shown = { ...summary, revision: Math.max(summary.revision, known.shown?.revision ?? 0) };

@@ -1,7 +1,16 @@
 /** The verbs that every surface calls. Surfaces parse and render; what happens, happens here. */
 import type { Readable } from 'node:stream';
-import type { Counts, InputFacts, OperationOutcome, OperationState, Surface, Throttle } from '../model/operation.ts';
+import type {
+  Amendment,
+  Counts,
+  InputFacts,
+  OperationOutcome,
+  OperationState,
+  Surface,
+  Throttle,
+} from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
+import type { Guarantee } from '../model/plan.ts';
 
 /** Policy as the client gives it (query or form fields), already parsed by the surface. Absent = the target's. */
 export interface SubmitPolicy {
@@ -14,6 +23,8 @@ export interface SubmitPolicy {
 export interface SubmitRequest {
   readonly account: string;
   readonly surface: Surface;
+  /** Names the operation instead of the key, where a surface's ids have a form of their own; null elsewhere. */
+  readonly id: string | null;
   /** null: it comes as a form field `target`. */
   readonly target: string | null;
   /** The idempotency key, quotes stripped and checked by the surface; null where there is none. */
@@ -24,10 +35,73 @@ export interface SubmitRequest {
   readonly contentType: string | null;
   readonly contentEncoding: string | null;
   readonly policy: SubmitPolicy;
+  /** RFC 3339; null = at once. */
+  readonly scheduledAt: string | null;
+  /** What a form's fields mean on this surface; absent = as `SUBMIT_FIELDS` says. Called once the body is read. */
+  readonly readFields?: (fields: Readonly<Record<string, string>>) => FormFields;
+  /** Items of one body; beyond them 413. null = no bound of the surface's own. */
+  readonly itemsMax: number | null;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly submittedBy: string | null;
   readonly traceId: string;
   readonly signal: AbortSignal;
+}
+
+/** What a form says beside its file; absent members are the request's. */
+export interface FormFields {
+  readonly target?: string;
+  /** Must be the caller's, which the surface has checked. */
+  readonly account?: string;
+  readonly policy?: SubmitPolicy;
+  readonly scheduledAt?: string | null;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** Who does something to an operation, and in which trace. */
+export interface Actor {
+  readonly subject: string | null;
+  readonly traceId: string;
+}
+
+/** One entry of an operation's audit trail. */
+export interface AuditEntry {
+  readonly at: string;
+  readonly action: 'submitted' | 'paused' | 'resumed' | 'cancelled' | 'amended' | 'retried' | 'purged';
+  readonly by: string | null;
+  readonly traceId: string;
+  /** What the action says of itself, e.g. a retry's run and number of items. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface RetryRequest {
+  readonly account: string;
+  readonly id: string;
+  /** The run that is to be followed; null = the latest, which is not safe to repeat. */
+  readonly fromRun: number | null;
+  readonly outcomes: readonly ('failed' | 'unknown' | 'cancelled')[];
+  readonly codes: readonly string[] | null;
+  readonly indexes: readonly number[] | null;
+  /** Corrected items by index, as NDJSON or CSV; null where none are given. */
+  readonly corrections: {
+    readonly body: Readable;
+    readonly contentType: string;
+    readonly contentEncoding: string | null;
+  } | null;
+  readonly actor: Actor;
+  readonly signal: AbortSignal;
+}
+
+/** One item: its result line so far, its last attempts, its payload. */
+export interface ItemView {
+  readonly index: number;
+  readonly line: number;
+  /** `pending` and `running` where nothing is decided. */
+  readonly outcome: ItemOutcome | 'pending' | 'running';
+  /** The whole result line, as JSON, once it is decided. */
+  readonly result: Readonly<Record<string, unknown>> | null;
+  readonly run: number;
+  /** Newest last; at most three are kept. */
+  readonly lastAttempts: readonly { readonly at: string; readonly code: string }[];
 }
 
 /** An operation as readers see it (SURFACES §1), without links. */
@@ -106,14 +180,71 @@ export interface Operations {
   get(account: string, id: string): Promise<OperationView>;
   list(request: ListRequest): Promise<{ readonly data: readonly OperationView[]; readonly nextCursor: string | null }>;
   /** `settled`: the operation is there already (200), else in transition (202). */
-  pause(account: string, id: string): Promise<ControlAnswer>;
-  resume(account: string, id: string): Promise<ControlAnswer>;
-  cancel(account: string, id: string): Promise<ControlAnswer>;
+  pause(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
+  resume(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
+  cancel(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
+  /** Changes the live policy; `settled`: the workflow has said so. */
+  amend(account: string, id: string, amendment: Amendment, actor: Actor): Promise<ControlAnswer>;
+  /** `replayed`: this retry had been accepted before. `illegal_transition` where it has not ended or nothing is chosen. */
+  retry(request: RetryRequest): Promise<{ readonly operation: OperationView; readonly replayed: boolean }>;
+  /** `not_found` where the operation has no such index. */
+  item(account: string, id: string, index: number): Promise<ItemView>;
+  /** The item's latest payload as it came (a correction replaces the original). */
+  itemInput(account: string, id: string, index: number): Promise<{ readonly mediaType: string; readonly body: Buffer }>;
+  /** Failed, unknown and (where asked for) cancelled items with their payload, to be corrected and sent back. */
+  deadLetters(request: DeadLettersRequest): Promise<DeadLetters>;
+  /** An asynchronous vendor's answer. Late, double and unknown ones change nothing. */
+  takeCallback(vendor: string, token: string, body: Buffer): Promise<'taken' | 'ignored'>;
+  /** Oldest first. */
+  audit(account: string, id: string): Promise<readonly AuditEntry[]>;
+  /** Newest first, by page. */
+  page(request: PageRequest): Promise<Page>;
+  targets(): readonly TargetView[];
   results(request: ResultsRequest): Promise<Results>;
   errors(account: string, id: string): Promise<readonly ErrorGroup[]>;
   /** The items' raw bytes as they came: NDJSON for JSON inputs, CSV with its header for CSV. */
   input(account: string, id: string): Promise<{ readonly mediaType: string; readonly body: AsyncIterable<Buffer> }>;
   health(): Promise<Health>;
+}
+
+export interface DeadLettersRequest {
+  readonly account: string;
+  readonly id: string;
+  readonly outcomes: readonly ('failed' | 'unknown' | 'cancelled')[];
+  readonly format: 'csv' | 'ndjson';
+}
+
+export interface DeadLetters {
+  readonly operation: OperationView;
+  readonly mediaType: string;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+export interface PageRequest {
+  readonly account: string;
+  readonly surface: Surface;
+  /** What the surface's word for a status stands for; null = any. */
+  readonly states: readonly OperationState[] | null;
+  readonly outcomes: readonly OperationOutcome[] | null;
+  /** From 1. */
+  readonly page: number;
+  readonly limit: number;
+}
+
+export interface Page {
+  readonly data: readonly OperationView[];
+  readonly total: number;
+}
+
+export interface TargetView {
+  readonly name: string;
+  readonly entity: string;
+  readonly guarantee: Guarantee;
+  readonly onDoubt: 'resend' | 'unknown';
+  readonly vendor: string | null;
+  readonly deduplicates: boolean;
+  /** JSON Schema of one item. */
+  readonly schema: Readonly<Record<string, unknown>>;
 }
 
 export interface ControlAnswer {

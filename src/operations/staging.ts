@@ -3,7 +3,7 @@
 import type { ChunkSink } from '../ingest/ingest.ts';
 import { INLINE_CHUNK_BYTES_MAX } from '../model/limits.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { chunkKey, dataPrefix } from '../storage/keys.ts';
+import { chunkKey, chunkPrefix, dataPrefix } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
 import type { Records } from '../storage/records.ts';
 import { unavailable, within } from './deadline.ts';
@@ -28,7 +28,7 @@ export interface Staging {
   /** What the store did to a chunk, where that is why the ingest ended. */
   storeFault(): Error | null;
   /** Says whose the chunks will be; from then on the reconciler looks after them. */
-  assign(operationId: string): Promise<void>;
+  assign(operation: { readonly account: string; readonly id: string }): Promise<void>;
   /** No more renewals. */
   close(): void;
   /** Best effort. */
@@ -50,26 +50,26 @@ export function createStaging(deps: StagingDeps, account: string, uid: string): 
     return within(storeDeadlineMs, what, next);
   }
 
-  function mark(operationId: string | null): Promise<void> {
+  function mark(owner: string, operationId: string | null): Promise<void> {
     marked = true;
     return write('the open marker', () =>
-      records.putOpen({ version: 1, uid, account, operationId, leaseAt: Date.now() }),
+      records.putOpen({ version: 1, uid, account: owner, operationId, leaseAt: Date.now() }),
     );
   }
 
   /** By time, not by chunks: a slow body may take an hour for one. */
   function keepLease(): void {
     const intervalMs = Math.min(RENEWAL_MAX_MS, leaseMs / RENEWALS_PER_LEASE);
-    renewal = setInterval(() => void mark(null).catch(() => {}), intervalMs);
+    renewal = setInterval(() => void mark(account, null).catch(() => {}), intervalMs);
     renewal.unref();
   }
 
   async function keep(ordinal: number, blob: Buffer): Promise<void> {
     if (!marked) {
-      await mark(null);
+      await mark(account, null);
       keepLease();
     }
-    const created = await write('a chunk', () => store.create(chunkKey(uid, ordinal), blob));
+    const created = await write('a chunk', () => store.create(chunkKey(chunkPrefix(uid), ordinal), blob));
     letGo(blob);
     if (created) return;
     throw new Error(`chunk ${ordinal} of a fresh upload exists already`);
@@ -91,9 +91,9 @@ export function createStaging(deps: StagingDeps, account: string, uid: string): 
     },
     inlineChunk: () => inline,
     storeFault: () => fault,
-    assign(operationId) {
+    assign(operation) {
       clearInterval(renewal);
-      return mark(operationId);
+      return mark(operation.account, operation.id);
     },
     close: () => clearInterval(renewal),
     async discard() {

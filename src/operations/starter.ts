@@ -3,8 +3,15 @@ import { createHash } from 'node:crypto';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, type WorkflowIdReusePolicy } from '@temporalio/common';
 import type { Log } from '../model/log.ts';
-import type { OperationRecord } from '../model/operation.ts';
-import { OPERATION_WORKFLOW, type OperationInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/workflow-contract.ts';
+import { EMPTY_TALLY, type OperationRecord } from '../model/operation.ts';
+import {
+  type ChunkSource,
+  OPERATION_WORKFLOW,
+  type OperationInput,
+  SEARCH_ATTRIBUTES,
+  TASK_QUEUE,
+} from '../model/workflow-contract.ts';
+import { chunkPrefix } from '../storage/keys.ts';
 import { createLru } from './lru.ts';
 import type { Nudges } from './nudges.ts';
 import { workflowIdOf } from './operation-id.ts';
@@ -14,6 +21,7 @@ const STARTED_KNOWN_MAX = 10_000;
 
 const accountKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.account, SearchAttributeType.KEYWORD);
 const targetKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.target, SearchAttributeType.KEYWORD);
+const surfaceKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.surface, SearchAttributeType.KEYWORD);
 const stateKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.state, SearchAttributeType.KEYWORD);
 
 export interface StartRequest {
@@ -80,6 +88,7 @@ function startWorkflow(client: Client, { record, mode, again }: StartRequest, wo
     typedSearchAttributes: [
       { key: accountKey, value: record.account },
       { key: targetKey, value: record.target },
+      { key: surfaceKey, value: record.surface },
       { key: stateKey, value: 'queued' },
     ],
     priority: { priorityKey: record.priority, fairnessKey: fairnessKeyOf(record.account) },
@@ -88,10 +97,12 @@ function startWorkflow(client: Client, { record, mode, again }: StartRequest, wo
 }
 
 function inputOf(record: OperationRecord, mode: OperationInput['mode']): OperationInput {
-  const { account, id, uid, plan, total, chunkItems, priority } = record;
-  const ref = { account, id, uid };
-  const inline = record.inlineChunk !== null;
-  return { version: 1, ref, plan, total, chunkItems, inline, run: 1, priority, mode, carried: null };
+  const { account, id, uid, traceId, plan, total, chunkItems, priority, scheduledAt } = record;
+  const ref = { account, id, uid, traceId };
+  const source: ChunkSource =
+    record.inlineChunk === null ? { kind: 'blobs', prefix: chunkPrefix(uid) } : { kind: 'record' };
+  const run = { run: 1, base: EMPTY_TALLY, chunkItems, source };
+  return { version: 1, ref, plan, total, ...run, priority, scheduledAt, mode, carried: null };
 }
 
 /** At most 64 bytes, and nothing that names the account in a metric. */

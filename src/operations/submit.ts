@@ -9,7 +9,7 @@ import type { OperationsStorage, TargetRegistry } from './deps.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { claimKeyless } from './keyless.ts';
 import { newUid, operationIdOf } from './operation-id.ts';
-import type { OperationView, SubmitPolicy, SubmitRequest } from './operations.ts';
+import type { FormFields, OperationView, SubmitPolicy, SubmitRequest } from './operations.ts';
 import type { OperationsSettings } from './settings.ts';
 import { createStaging, type Staging } from './staging.ts';
 import type { Starter } from './starter.ts';
@@ -44,7 +44,7 @@ export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Prom
     try {
       const ingested = await receive(deps, request, staging);
       const record = await draft(deps, request, { ingested, staging });
-      await keep('the open marker', staging.assign(record.id));
+      await keep('the open marker', staging.assign(record));
       acceptance = await accept(deps, record);
       if (acceptance.standing !== null) judge(acceptance.standing, record);
     } catch (error) {
@@ -90,17 +90,19 @@ interface Received {
 
 async function draft(deps: SubmitDeps, request: SubmitRequest, received: Received): Promise<OperationRecord> {
   const { ingested, staging } = received;
-  const fields = readSubmitFields(ingested.fields);
-  const policy = { ...request.policy, ...fields.policy };
-  const metadata = fields.metadata ?? request.metadata;
-  const { target, plan } = choose(deps.targets, request.target ?? fields.target, policy);
+  const form = (request.readFields ?? readForm)(ingested.fields);
+  const policy = { ...request.policy, ...form.policy };
+  const metadata = form.metadata ?? request.metadata;
+  const account = form.account ?? request.account;
+  const scheduledAt = form.scheduledAt ?? request.scheduledAt;
+  const { target, plan } = choose(deps.targets, request.target ?? form.target ?? null, policy);
   const { input, total, chunkItems } = ingested;
-  const fingerprint = fingerprintOf({ target, input, policy, metadata });
+  const fingerprint = fingerprintOf({ target, input, policy, metadata, scheduledAt });
   const now = Date.now();
   return {
     version: 1,
-    id: await chooseId(deps, request, { fingerprint, uid: staging.uid }),
-    account: request.account,
+    id: await chooseId(deps, { ...request, account }, { fingerprint, uid: staging.uid }),
+    account,
     uid: staging.uid,
     key: request.key,
     fingerprint,
@@ -113,12 +115,17 @@ async function draft(deps: SubmitDeps, request: SubmitRequest, received: Receive
     metadata,
     priority: policy.priority ?? PRIORITY_DEFAULT,
     createdAt: new Date(now).toISOString(),
-    scheduledAt: null,
+    scheduledAt,
     expiresAt: new Date(now + deps.settings.retentionDays * DAY_MS).toISOString(),
     submittedBy: request.submittedBy,
     traceId: request.traceId,
     inlineChunk: staging.inlineChunk(),
   };
+}
+
+function readForm(fields: Ingested['fields']): FormFields {
+  const { target, metadata, ...rest } = readSubmitFields(fields);
+  return { ...rest, ...(target === null ? {} : { target }), ...(metadata === null ? {} : { metadata }) };
 }
 
 function choose(targets: TargetRegistry, name: string | null, policy: SubmitPolicy): { target: string; plan: Plan } {
@@ -138,6 +145,7 @@ async function chooseId(
   request: SubmitRequest,
   fresh: { readonly fingerprint: string; readonly uid: string },
 ): Promise<string> {
+  if (request.id !== null) return request.id;
   if (request.key !== null) return operationIdOf(request.key);
   if (request.keylessReplayWindowMs === 0) return fresh.uid;
   const { account, keylessReplayWindowMs: windowMs } = request;
@@ -207,7 +215,7 @@ async function replay(
   const { records } = storage;
   const read = <T>(what: string, work: Promise<T>) => keep(what, within(settings.storeDeadlineMs, what, work));
   status.remember(standing);
-  const summary = await read('the summary', records.readSummary(account, id));
+  const summary = await read('the summary', records.readSummary(account, id, 1));
   const last = await status.stored(account, id);
   if (summary !== null || last.state === 'ended') return last;
   if (!starter.hasStarted(standing)) {

@@ -21,6 +21,7 @@ export function queuedProgress(record: KnownRecord): Progress {
     tally: EMPTY_TALLY,
     running: 0,
     throttle: null,
+    amended: {},
     startedAt: null,
     endedAt: null,
     asOf: record.createdAt,
@@ -28,8 +29,9 @@ export function queuedProgress(record: KnownRecord): Progress {
 }
 
 export function toView(record: KnownRecord, progress: Progress, live: boolean): OperationView {
-  const { id, target, account, input, metadata, priority, createdAt, scheduledAt, expiresAt, traceId } = record;
+  const { id, target, account, input, metadata, createdAt, expiresAt, traceId } = record;
   const { state, outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
+  const { priority, scheduledAt } = { ...record, ...progress.amended };
   return {
     id,
     target,

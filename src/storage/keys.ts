@@ -4,7 +4,14 @@ import { createHash } from 'node:crypto';
 /** The records of one operation side by side: a folder of its own would cost each small operation two more fsyncs. */
 export function recordKeys(account: string, id: string) {
   const stem = `operations/${account}/${hashOf(id)}/${id}`;
-  return { record: `${stem}~operation.json`, checkpoint: `${stem}~checkpoint.json`, summary: `${stem}~summary.json` };
+  return {
+    record: `${stem}~operation.json`,
+    checkpoint: `${stem}~checkpoint.json`,
+    /** A run's: the first one's name has no number. */
+    summary: (run: number) => (run === 1 ? `${stem}~summary.json` : `${stem}~summary-${run}.json`),
+    /** n ≥ 2. */
+    run: (run: number) => `${stem}~run-${run}.json`,
+  };
 }
 
 /** What one ingest wrote and what its slices commit: deleted as a whole. */
@@ -12,8 +19,28 @@ export function dataPrefix(uid: string): string {
   return `data/${uid.slice(-2).toLowerCase()}/${uid}/`;
 }
 
-export function chunkKey(uid: string, ordinal: number): string {
-  return `${dataPrefix(uid)}chunks/${pad(ordinal)}`;
+/** Of the chunks that came with the submission. */
+export function chunkPrefix(uid: string): string {
+  return `${dataPrefix(uid)}chunks/`;
+}
+
+/** Of one attempt to accept a retry: the run's record says whose chunks count. */
+export function runChunkPrefix(uid: string, run: number, attempt: string): string {
+  return `${dataPrefix(uid)}chunks-${run}-${attempt}/`;
+}
+
+export function chunkKey(prefix: string, ordinal: number): string {
+  return prefix + pad(ordinal);
+}
+
+/** Duplicates of one chunk, as `prepare` marked them. */
+export function marksKey(uid: string, run: number, ordinal: number): string {
+  return `${dataPrefix(uid)}marks-${run}/${pad(ordinal)}`;
+}
+
+/** The answers that vendors sent for a chunk's items; one blob an item. */
+export function callbackPrefix(uid: string, run: number, ordinal: number): string {
+  return `${dataPrefix(uid)}callbacks-${run}.${pad(ordinal)}/`;
 }
 
 /** A chunk's segments, compacted rows and journals of one run. */

@@ -1,5 +1,5 @@
 /** The small blobs of an operation: record, checkpoint, summary, and the marker that it is still open. */
-import type { OperationRecord, Progress } from '../model/operation.ts';
+import type { OperationRecord, Progress, RunRecord } from '../model/operation.ts';
 import type { BlobStore } from './blob-store.ts';
 import { keylessKey, OPEN_PREFIX, openKey, recordKeys } from './keys.ts';
 
@@ -30,10 +30,16 @@ export function createRecords(store: BlobStore) {
     createRecord: (record: OperationRecord) => store.create(recordKeys(record.account, record.id).record, json(record)),
     readRecord: (account: string, id: string) => read<OperationRecord>(store, recordKeys(account, id).record),
 
-    /** Exclusive: false = the operation has ended already, as the standing summary says. */
+    /** Exclusive: false = this run has ended already, as the standing summary says. */
     createSummary: (account: string, id: string, summary: Progress) =>
-      store.create(recordKeys(account, id).summary, json(summary)),
-    readSummary: (account: string, id: string) => read<Progress>(store, recordKeys(account, id).summary),
+      store.create(recordKeys(account, id).summary(summary.run), json(summary)),
+    readSummary: (account: string, id: string, run: number) =>
+      read<Progress>(store, recordKeys(account, id).summary(run)),
+
+    /** Exclusive: false = this run has been asked for already, as the standing record says. */
+    createRun: (account: string, id: string, record: RunRecord) =>
+      store.create(recordKeys(account, id).run(record.run), json(record)),
+    readRun: (account: string, id: string, run: number) => read<RunRecord>(store, recordKeys(account, id).run(run)),
 
     putCheckpoint: (account: string, id: string, progress: Progress) =>
       store.put(recordKeys(account, id).checkpoint, json(progress)),

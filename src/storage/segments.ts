@@ -5,6 +5,7 @@
  * lines. Every `CUMULATIVE_EVERY`-th segment repeats all rows before it, so that a long log stays cheap to read.
  */
 
+import { type Chunk, positionOf } from '../model/chunk.ts';
 import { addTallies, EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import type { Deferred, ItemOutcome } from '../model/outcome.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -67,7 +68,7 @@ export function createSegments(store: BlobStore) {
     compact: (ref: ChunkLogRef, rows: SegmentRows): Promise<boolean> =>
       store.create(compactedKey(ref.uid, ref.run, ref.ordinal), encodeSegment(0, rows)),
 
-    readLog: (ref: ChunkLogRef, firstIndex: number): Promise<ChunkLog> => readLog(store, ref, firstIndex),
+    readLog: (ref: ChunkLogRef, chunk: Chunk): Promise<ChunkLog> => readLog(store, ref, chunk),
 
     /** The outcome lines so far, in index order, each with its line end, and how many they are. */
     readLines: (ref: ChunkLogRef, items: number) => readLines(store, ref, items),
@@ -146,13 +147,13 @@ async function mustGet(store: BlobStore, key: string): Promise<Buffer> {
   return blob;
 }
 
-async function readLog(store: BlobStore, ref: ChunkLogRef, firstIndex: number): Promise<ChunkLog> {
+async function readLog(store: BlobStore, ref: ChunkLogRef, chunk: Chunk): Promise<ChunkLog> {
   const standing = await readSegments(store, ref);
   const lines = new Map<number, Buffer>();
   const deferred = new Map<number, Deferred>();
   for (const segment of standing.compacted === null ? standing.segments : [standing.compacted]) {
-    for (const row of segment.deferred) deferred.set(row.index - firstIndex, row);
-    for (const line of splitLines(segment.outcomeLines)) lines.set(indexOfLine(line) - firstIndex, line);
+    for (const row of segment.deferred) deferred.set(positionOf(chunk, row.index), row);
+    for (const line of splitLines(segment.outcomeLines)) lines.set(positionOf(chunk, indexOfLine(line)), line);
   }
   for (const position of lines.keys()) deferred.delete(position);
   return { nextSeq: standing.nextSeq, tally: tallyOf(standing), lines, deferred };

@@ -1,7 +1,7 @@
 /** Raw bytes of a chunk → items that passed their target's schema, or the fault that makes them `failed`. */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Chunk } from '../model/chunk.ts';
-import { itemBytes } from '../model/chunk.ts';
+import { idempotencyKeyAt, indexAt, itemBytes } from '../model/chunk.ts';
 import { parseCsvRow } from '../model/csv-row.ts';
 import { ITEM_DEPTH_MAX } from '../model/limits.ts';
 import type { ItemError } from '../model/outcome.ts';
@@ -43,8 +43,8 @@ export function createItemReader(chunk: Chunk, target: Target, uid: string): Ite
       const label = target.label?.(exact) ?? NO_LABEL;
       const checked = target.item.safeParse(value);
       if (!checked.success) return { ok: false, error: invalidItem(checked.error.issues), label };
-      const index = chunk.header.firstIndex + position;
-      return { ok: true, item: { index, item: checked.data, exact, idempotencyKey: `${uid}:${index}` }, label };
+      const idempotencyKey = idempotencyKeyAt(chunk, uid, position);
+      return { ok: true, item: { index: indexAt(chunk, position), item: checked.data, exact, idempotencyKey }, label };
     },
     line: (position) => chunk.lines[position] ?? 0,
     label(position) {

@@ -102,10 +102,7 @@ export interface Target<Item = unknown> {
     context: BatchContext,
   ) => Promise<readonly (Applied | NotCalled)[]>;
   /** Hands the item to a vendor that answers later, by callback. */
-  readonly submit?: (
-    item: TargetItem<Item>,
-    context: SubmitContext,
-  ) => Promise<Submitted | Applied | NotCalled>;
+  readonly submit?: (item: TargetItem<Item>, context: SubmitContext) => Promise<Submitted | Applied | NotCalled>;
 
   /** Beside `submit`: reads a callback's body. */
   readonly readCallback?: ReadCallback;

@@ -4,6 +4,7 @@ import type { Throttle } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type {
   ChunkAnswer,
+  ChunkSource,
   ChunkState,
   OperationEnd,
   OperationRef,
@@ -46,7 +47,7 @@ export interface ChunkWork {
   readonly ref: OperationRef;
   readonly plan: Plan;
   readonly run: number;
-  readonly inline: boolean;
+  readonly source: ChunkSource;
   readonly callsPerSecond: number | null;
   /** Asked before every slice; see `SliceInput.ends`. */
   readonly ends: () => OperationEnd | null;
@@ -78,12 +79,12 @@ async function oneSlice(
   slice: ReturnType<typeof sliceActivity>,
   state: ChunkState,
 ): Promise<SliceAnswer | 'lost' | 'not_begun'> {
-  const { ref, plan, run, inline, callsPerSecond } = work;
+  const { ref, plan, run, source, callsPerSecond } = work;
   const ends = work.ends();
   const { ordinal, boxMs, probe, lost } = state;
   try {
     return await work.gate.run(() =>
-      slice({ version: 1, ref, plan, run, ordinal, inline, boxMs, probe, lost, callsPerSecond, ends }),
+      slice({ version: 1, ref, plan, run, ordinal, source, boxMs, probe, lost, callsPerSecond, ends }),
     );
   } catch (error) {
     // A slice that has begun returns what it did; only one that has not is cancelled as such.

@@ -19,10 +19,10 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
   setHandler(yieldSignal, (how) => gate.close(how));
   CancellationScope.current().cancelRequested.catch(() => gate.close('now'));
   return await CancellationScope.nonCancellable(async () => {
-    const { ref, plan, run, inline, callsPerSecond } = input;
+    const { ref, plan, run, source, callsPerSecond } = input;
     const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;
     const report = createReporter(input);
-    const work = { ref, plan, run, inline, callsPerSecond, ends: () => null, gate, report, mustLeave };
+    const work = { ref, plan, run, source, callsPerSecond, ends: () => null, gate, report, mustLeave };
     const answer = await workChunk(work, input.state);
     if (answer.done || gate.leaving()) return answer;
     return await continueAsNew<typeof chunk>({ ...input, state: answer.state });

@@ -73,7 +73,7 @@ interface Employer {
 }
 
 function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number | null): Employer {
-  const { ref, plan, run, inline } = input;
+  const { ref, plan, run, source } = input;
   const gate = createGate();
   const ends = () => (input.chunkItems.length === 1 ? ledger.ending() : null);
   const tooLong = () => workflowInfo().historyLength > plan.historyEventsMax;
@@ -84,7 +84,7 @@ function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number 
           ref,
           plan,
           run,
-          inline,
+          source,
           callsPerSecond,
           ends,
           gate,
@@ -98,7 +98,7 @@ function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number 
 }
 
 function asChild(input: OperationInput, callsPerSecond: number | null): Employer {
-  const { ref, plan, run, chunkItems, inline } = input;
+  const { ref, plan, run, chunkItems, source } = input;
   const children = new Set<ChildWorkflowHandle<typeof chunkWorkflow>>();
   let leaving: YieldRequest | null = null;
   const sendHome = (child: ChildWorkflowHandle<typeof chunkWorkflow>, how: YieldRequest) => {
@@ -111,7 +111,7 @@ function asChild(input: OperationInput, callsPerSecond: number | null): Employer
         workflowId: `${ref.account}/${ref.id}/${run}.${state.ordinal}`,
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
-        args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, inline, callsPerSecond, state }],
+        args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, source, callsPerSecond, state }],
       });
       children.add(child);
       if (leaving !== null) sendHome(child, leaving);

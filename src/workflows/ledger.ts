@@ -3,7 +3,6 @@ import { upsertSearchAttributes } from '@temporalio/workflow';
 import {
   addTallies,
   decidedItems,
-  EMPTY_TALLY,
   type OperationState,
   outcomeOf,
   type Progress,
@@ -30,8 +29,9 @@ export type Ledger = ReturnType<typeof createLedger>;
 
 export function createLedger(input: OperationInput) {
   const { ref, plan, run, chunkItems, carried } = input;
+  let amended = carried?.amended ?? {};
   const open = new Map((carried?.open ?? []).map((chunk) => [chunk.ordinal, chunk] as const));
-  let finished = carried?.tally ?? EMPTY_TALLY;
+  let finished = carried?.tally ?? input.base;
   let nextChunk = carried?.nextChunk ?? 0;
   let revision = carried?.revision ?? 1;
   let state: OperationState = carried?.paused === true ? 'paused' : 'running';
@@ -56,6 +56,7 @@ export function createLedger(input: OperationInput) {
     tally: tally(),
     running: state === 'paused' || state === 'ended' ? 0 : runningItems(chunkItems, open.values()),
     throttle,
+    amended,
     startedAt,
     asOf: new Date().toISOString(),
   });
@@ -126,7 +127,12 @@ export function createLedger(input: OperationInput) {
     },
 
     /** What the slice that ends the operation writes into its summary: room is left for changes until then. */
-    ending: (): OperationEnd => ({ startedAt, revision: revision + REVISIONS_LEFT }),
+    ending: (): OperationEnd => ({
+      startedAt,
+      base: input.base,
+      amended,
+      revision: revision + REVISIONS_LEFT,
+    }),
 
     finish(chunk: ChunkState, written: Progress | null): void {
       summary = written;
@@ -141,7 +147,8 @@ export function createLedger(input: OperationInput) {
     },
 
     adopt(found: SurveyAnswer): void {
-      finished = found.tally;
+      finished = addTallies(input.base, found.tally);
+      amended = found.amended;
       nextChunk = found.nextChunk;
       for (const chunk of found.open) open.set(chunk.ordinal, chunk);
       revision = Math.max(revision, found.revision);
@@ -157,6 +164,8 @@ export function createLedger(input: OperationInput) {
       nextChunk,
       open: [...open.values()],
       paused,
+      prepared: carried?.prepared ?? false,
+      amended,
     }),
 
     /** `ended` is shown only once the summary stands. */

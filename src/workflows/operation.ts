@@ -128,9 +128,9 @@ function decidedBySlices(ledger: Ledger): number {
 
 /** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole. */
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
-  const { ref, plan, run, inline } = input;
+  const { ref, plan, run, source } = input;
   for (const { ordinal, lost } of ledger.openChunks()) {
-    const { tally } = await settle({ version: 1, ref, plan, run, ordinal, inline, lost });
+    const { tally } = await settle({ version: 1, ref, plan, run, ordinal, source, lost });
     ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
   }
   const untouched = input.total - decidedItems(ledger.tally());

@@ -88,6 +88,7 @@ describe('list', () => {
       tally: { succeeded: 1, failed: 0, skipped: 0, cancelled: 0, unknown: 0 },
       running: 0,
       throttle: null,
+      amended: {},
       startedAt: at,
       endedAt: at,
       asOf: at,

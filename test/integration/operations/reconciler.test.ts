@@ -7,9 +7,10 @@ import { createNudges } from '../../../src/operations/nudges.ts';
 import { createReconciler } from '../../../src/operations/reconciler.ts';
 import { createStarter } from '../../../src/operations/starter.ts';
 import { createTemporalLink } from '../../../src/operations/temporal-link.ts';
-import { chunkKey } from '../../../src/storage/keys.ts';
+import { chunkKey, chunkPrefix } from '../../../src/storage/keys.ts';
 import { createRecords, type Records } from '../../../src/storage/records.ts';
 import {
+  ACTOR,
   eventually,
   type Folder,
   keysUnder,
@@ -86,7 +87,7 @@ describe('the reconciler', () => {
     const operations = reconciling();
     stopWorker = await startStandIn(env, folder.store);
     const { operation } = await operations.submit(request(BODY, { account }));
-    await eventually(async () => (await operations.cancel(account, operation.id)).settled);
+    await eventually(async () => (await operations.cancel(account, operation.id, ACTOR)).settled);
     const [uid = ''] = (await keysUnder(folder.store, 'open/')).map((key) => key.slice('open/'.length));
     await age(uid);
     await eventually(async () => (await keysUnder(folder.store, 'open/')).length === 0);
@@ -131,7 +132,7 @@ describe('the reconciler', () => {
       ['DIED-EARLY', 'never-made', 61_000],
       ['AT-WORK', 'not-made-yet', 6_000],
     ] as const) {
-      await folder.store.create(chunkKey(uid, 0), chunk);
+      await folder.store.create(chunkKey(chunkPrefix(uid), 0), chunk);
       await records.putOpen({ ...marker, uid, operationId, leaseAt: Date.now() - ageMs });
     }
     reconciling();
@@ -183,6 +184,7 @@ function checkpoint() {
     tally: { succeeded: 1, failed: 0, skipped: 0, cancelled: 0, unknown: 0 },
     running: 0,
     throttle: null,
+    amended: {},
     startedAt: at,
     endedAt: null,
     asOf: at,

@@ -57,6 +57,7 @@ async function end(account: string, id: string, tally: Partial<Tally>): Promise<
     tally: { ...EMPTY_TALLY, ...tally },
     running: 0,
     throttle: null,
+    amended: {},
     startedAt: at,
     endedAt: at,
     asOf: at,

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { EMPTY_TALLY, type Progress } from '../../../src/model/operation.ts';
 import { createRecords } from '../../../src/storage/records.ts';
 import {
+  ACTOR,
   eventually,
   type Folder,
   openFolder,
@@ -44,7 +45,7 @@ async function work(): Promise<void> {
 function progress(over: Partial<Progress>): Progress {
   const at = new Date().toISOString();
   const standing = { version: 1, run: 1, revision: 1, state: 'running', outcome: null, tally: EMPTY_TALLY } as const;
-  return { ...standing, running: 0, throttle: null, startedAt: at, endedAt: null, asOf: at, ...over };
+  return { ...standing, running: 0, throttle: null, amended: {}, startedAt: at, endedAt: null, asOf: at, ...over };
 }
 
 async function show(account: string, id: string, over: Partial<Progress>): Promise<void> {
@@ -144,20 +145,26 @@ describe('control', () => {
     await work();
     const { id } = operation;
     for (let times = 0; times < 2; times++) {
-      expect(await operations.pause(account, id)).toMatchObject({ settled: true, operation: { state: 'paused' } });
+      expect(await operations.pause(account, id, ACTOR)).toMatchObject({
+        settled: true,
+        operation: { state: 'paused' },
+      });
     }
     for (let times = 0; times < 2; times++) {
-      expect(await operations.resume(account, id)).toMatchObject({ settled: true, operation: { state: 'running' } });
+      expect(await operations.resume(account, id, ACTOR)).toMatchObject({
+        settled: true,
+        operation: { state: 'running' },
+      });
     }
-    await operations.cancel(account, id);
+    await operations.cancel(account, id, ACTOR);
     await eventually(async () => {
-      expect(await operations.cancel(account, id)).toMatchObject({
+      expect(await operations.cancel(account, id, ACTOR)).toMatchObject({
         settled: true,
         operation: { state: 'ended', outcome: 'cancelled', counts: { cancelled: 2 } },
       });
     });
     for (const verb of [operations.pause, operations.resume]) {
-      await expect(verb(account, id)).rejects.toMatchObject({
+      await expect(verb(account, id, ACTOR)).rejects.toMatchObject({
         code: 'illegal_transition',
         facts: { currentState: 'ended', allowed: [] },
       });
@@ -170,14 +177,17 @@ describe('control', () => {
     const { operation } = await operations.submit(request(BODY, { account }));
     const summary = progress({ state: 'ended', outcome: 'succeeded' });
     await createRecords(folder.store).createSummary(account, operation.id, summary);
-    await expect(operations.cancel(account, operation.id)).rejects.toMatchObject({ code: 'illegal_transition' });
+    await expect(operations.cancel(account, operation.id, ACTOR)).rejects.toMatchObject({ code: 'illegal_transition' });
   });
 
   it('leaves a wish with the server while no worker runs, and it holds when one comes', async () => {
     const account = freshAccount();
     const operations = operationsOn(folder.store, env.client);
     const { operation } = await operations.submit(request(BODY, { account }));
-    expect(await operations.pause(account, operation.id)).toMatchObject({ settled: false, operation: { live: false } });
+    expect(await operations.pause(account, operation.id, ACTOR)).toMatchObject({
+      settled: false,
+      operation: { live: false },
+    });
     await work();
     await eventually(async () => {
       expect(await operations.get(account, operation.id)).toMatchObject({ live: true, state: 'paused' });

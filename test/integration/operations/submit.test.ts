@@ -254,6 +254,7 @@ function endedProgress() {
     outcome: 'succeeded',
     running: 0,
     throttle: null,
+    amended: {},
     startedAt: at,
     endedAt: at,
     asOf: at,

@@ -3,6 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningOperations } from '../../../src/operations/index.ts';
 import {
+  ACTOR,
   eventually,
   type Folder,
   lazyClient,
@@ -71,7 +72,7 @@ describe('while Temporal is away', () => {
     const replay = await timed(operations.submit(request(BODY, { key: 'first' })));
     expect(replay.tookMs).toBeLessThan(ANSWER_MS);
     expect(replay.answer).toMatchObject({ replayed: true, operation: { id: 'first', state: 'queued' } });
-    await expect(operations.pause('default', 'first')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(operations.pause('default', 'first', ACTOR)).rejects.toMatchObject({ code: 'unavailable' });
     await expect(operations.list({ account: 'default', limit: 10 })).rejects.toMatchObject({ code: 'unavailable' });
     expect(await operations.health()).toMatchObject({
       ok: false,

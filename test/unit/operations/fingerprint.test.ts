@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { canonicalJson, fingerprintOf } from '../../../src/operations/fingerprint.ts';
 
 const input = { mediaType: 'application/json', bytes: 3, sha256: 'aa' };
-const parts = { target: 'products', input, policy: { concurrency: 2, priority: 1 }, metadata: { a: { x: 1, y: 2 } } };
+const parts = {
+  target: 'products',
+  input,
+  policy: { concurrency: 2, priority: 1 },
+  metadata: { a: { x: 1, y: 2 } },
+  scheduledAt: null,
+};
 
 describe('a fingerprint', () => {
   it('does not see the order of members, nor parameters of the media type', () => {
@@ -24,6 +30,7 @@ describe('a fingerprint', () => {
       { ...parts, policy: { concurrency: 2 } },
       { ...parts, metadata: { a: { x: 1, y: 3 } } },
       { ...parts, metadata: {} },
+      { ...parts, scheduledAt: '2999-01-01T00:00:00.000Z' },
     ];
     const all = [parts, ...others].map(fingerprintOf);
     expect(new Set(all).size).toBe(all.length);

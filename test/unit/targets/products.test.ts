@@ -16,7 +16,10 @@ async function apply(text: string, answer: VendorAnswer | Transient | NotCalled 
     requests.push(request);
     return answer;
   };
-  const applied = await products.applyOne?.({ index: 7, item, exact, idempotencyKey: 'u:7' }, { vendor, signal, operation });
+  const applied = await products.applyOne?.(
+    { index: 7, item, exact, idempotencyKey: 'u:7' },
+    { vendor, signal, operation },
+  );
   return { applied, request: requests[0] };
 }
 

@@ -3,7 +3,15 @@ import { EMPTY_TALLY } from '../../../src/model/operation.ts';
 import { afterSlice, freshChunk, runningItems, throttleOf, waitMs, windowOf } from '../../../src/workflows/progress.ts';
 import { plan } from '../../fixtures/plan.ts';
 
-const answer = { tally: EMPTY_TALLY, done: false, waitUntil: null, vendorDown: false, contended: false, summary: null };
+const answer = {
+  tally: EMPTY_TALLY,
+  done: false,
+  waitUntil: null,
+  vendorDown: false,
+  awaiting: 0,
+  contended: false,
+  summary: null,
+};
 
 test('the box doubles while nobody waits, up to its limit, and falls back where somebody does', () => {
   let chunk = freshChunk(0, plan());
