@@ -8,11 +8,13 @@ import { addHealth } from './health.ts';
 import { addNative } from './native.ts';
 import { addProductBulk } from './product-bulk.ts';
 import { requestFacts } from './request-facts.ts';
+import { enterBy } from './sign-in.ts';
 
 export function createApp(deps: AppDeps): ApiApp {
   const app: ApiApp = new Hono<ApiEnv>();
   app.use(answerEarly(deps.limits));
   app.use(requestFacts);
+  app.use(enterBy(deps.signIn));
   app.onError(createErrorHandler(deps.log));
   app.notFound(() => {
     throw new TrancheError('not_found', 'There is nothing here.');

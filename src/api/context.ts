@@ -1,13 +1,17 @@
 /** What every handler of the api room is given: its dependencies, and the shape of Hono's context. */
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
+import type { Caller, Permission } from '../model/access.ts';
 import type { Log } from '../model/log.ts';
-import type { Operations } from '../operations/operations.ts';
+import type { Actor, Operations } from '../operations/operations.ts';
 import type { ApiLimits } from './limits.ts';
+import type { SignIn } from './sign-in.ts';
 
 export interface AppDeps {
   readonly operations: Operations;
   readonly log: Log;
+  /** Who may come in, and for which account. */
+  readonly signIn: SignIn;
   readonly limits: ApiLimits;
   /** False while the process starts or drains: then it is alive but not ready. */
   readonly ready: () => boolean;
@@ -19,12 +23,29 @@ export interface AppDeps {
   readonly closing: AbortSignal;
 }
 
+/** What a route asks of its caller; `public`: nothing, nobody is looked at. */
+export type RouteAccess = Permission | 'public';
+
 export type ApiEnv = {
   Bindings: Partial<HttpBindings>;
-  Variables: { requestId: string; traceId: string; account: string };
+  Variables: {
+    requestId: string;
+    traceId: string;
+    /** Sets `caller` and `account`, or throws `unauthenticated` or `forbidden`. Called by `addRoute`, before the handler. */
+    enter: (c: ApiContext, access: RouteAccess) => Promise<void>;
+    /** Who is asking; on every route that is not public. */
+    caller: Caller;
+    /** `caller.account`: the one that everything the handler touches belongs to. */
+    account: string;
+  };
 };
 export type ApiContext = Context<ApiEnv>;
 export type ApiApp = Hono<ApiEnv>;
+
+/** Who does it, for the audit trail. */
+export function actorOf(c: ApiContext): Actor {
+  return { subject: c.get('caller').subject, traceId: c.get('traceId') };
+}
 
 /** Node's side of the request; empty under `app.request()`, where Hono leaves `env` undefined whatever its type says. */
 export function connectionOf(c: ApiContext): Partial<HttpBindings> {

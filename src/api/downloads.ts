@@ -3,17 +3,18 @@ import { ITEM_OUTCOMES } from '../model/outcome.ts';
 import type { Results } from '../operations/operations.ts';
 import type { ApiApp, AppDeps } from './context.ts';
 import { readQuery, readWord, refuse } from './query.ts';
+import { VARY } from './render.ts';
 import { RESULT_FORMATS, RESULT_MEDIA_TYPES, type ResultFormat, toCsv, toJsonArray } from './results-format.ts';
-import { addRoute, type Handler, operationId } from './routes.ts';
+import { addRoute, type Handler, needs, operationId } from './routes.ts';
 import { answerStream } from './stream.ts';
 
 export function addDownloads(app: ApiApp, deps: AppDeps): void {
-  addRoute(app, '/v1/operations/:id/results', { GET: resultsHandler(deps) });
-  addRoute(app, '/v1/operations/:id/errors', { GET: errorsHandler(deps) });
-  addRoute(app, '/v1/operations/:id/input', { GET: inputHandler(deps) });
+  addRoute(app, '/v1/operations/:id/results', { GET: needs('read', resultsHandler(deps)) });
+  addRoute(app, '/v1/operations/:id/errors', { GET: needs('read', errorsHandler(deps)) });
+  addRoute(app, '/v1/operations/:id/input', { GET: needs('read', inputHandler(deps)) });
 }
 
-const PRIVATE = { 'Cache-Control': 'private, no-cache', Vary: 'Tranche-Account' } as const;
+const PRIVATE = { 'Cache-Control': 'private, no-cache', Vary: VARY } as const;
 
 function resultsHandler(deps: AppDeps): Handler {
   return async (c) => {

@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ErrorCode, isTrancheError, TrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { ApiContext } from './context.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
 
 /** What HTTP itself refuses has codes of its own; no verb throws them. */
 type ProblemCode = ErrorCode | 'method_not_allowed' | 'header_too_large' | 'header_timeout';
@@ -81,8 +82,10 @@ export function renderProblem(code: ProblemCode, detail: string, requestId: stri
 /** Facts are safe to show by contract, but an internal error shows none. */
 function factsShown(error: TrancheError): object {
   if (error.code === 'internal') return {};
-  const { retryAfterSeconds: _, ...facts } = error.facts;
-  return facts;
+  const { retryAfterSeconds: _seconds, challenge: _challenge, quotas, violated, ...facts } = error.facts;
+  if (violated === undefined) return facts;
+  const named = quotas?.filter(({ name }) => violated.includes(name)) ?? [];
+  return { ...facts, 'violated-policies': violated, limits: named };
 }
 
 function headersOf(error: TrancheError): Record<string, string> {
@@ -90,8 +93,18 @@ function headersOf(error: TrancheError): Record<string, string> {
   const retryAfter =
     error.facts.retryAfterSeconds ?? (error.code === 'unavailable' ? RETRY_AFTER_DEFAULT_SECONDS : null);
   if (retryAfter !== null) headers['Retry-After'] = String(Math.max(1, Math.ceil(retryAfter)));
+  Object.assign(headers, rateLimitHeaders(error.facts.quotas ?? []));
+  if (error.code === 'unauthenticated' || error.facts.challenge !== undefined)
+    headers['WWW-Authenticate'] = challengeOf(error);
   if (error.code === 'unsupported_content_coding') headers['Accept-Encoding'] = ACCEPTED_CODINGS;
   if (error.code === 'unsupported_media_type')
     headers['Accept-Post'] = error.facts.allowed?.join(', ') ?? ACCEPTED_MEDIA_TYPES;
   return headers;
+}
+
+/** RFC 6750 §3: no error code where no credentials came. A description holds neither quote nor backslash. */
+function challengeOf({ facts, message }: TrancheError): string {
+  if (facts.challenge === undefined) return 'Bearer realm="tranche"';
+  const description = message.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
+  return `Bearer realm="tranche", error="${facts.challenge}", error_description="${description}"`;
 }

@@ -2,14 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Health } from '../operations/operations.ts';
 import type { ApiApp, ApiContext, AppDeps } from './context.ts';
-import { addRoute } from './routes.ts';
+import { addRoute, needs } from './routes.ts';
 
 export function addHealth(app: ApiApp, deps: AppDeps): void {
   // Alive = the event loop turns; it asks nobody, so that a restart never answers for somebody else's outage.
-  addRoute(app, '/health/live', { GET: (c) => c.json({ status: 'ok' }, 200, NO_STORE) });
-  addRoute(app, '/health', { GET: async (c) => answer(c, await check(deps), false) });
-  addRoute(app, '/health/ready', { GET: async (c) => answer(c, await check(deps), false) });
-  addRoute(app, '/health/detailed', { GET: async (c) => answer(c, await check(deps), true) });
+  addRoute(app, '/health/live', { GET: needs('public', (c) => c.json({ status: 'ok' }, 200, NO_STORE)) });
+  addRoute(app, '/health', { GET: needs('public', async (c) => answer(c, await check(deps), false)) });
+  addRoute(app, '/health/ready', { GET: needs('public', async (c) => answer(c, await check(deps), false)) });
+  addRoute(app, '/health/detailed', { GET: needs('public', async (c) => answer(c, await check(deps), true)) });
 }
 
 const NO_STORE = { 'Cache-Control': 'no-store' } as const;

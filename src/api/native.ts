@@ -2,21 +2,24 @@
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../model/operation.ts';
 import { isTimestamp, readSubmitFields, SUBMIT_FIELDS } from '../model/submit-fields.ts';
 import type { Actor, ControlAnswer, ListRequest } from '../operations/operations.ts';
-import type { ApiApp, ApiContext, AppDeps } from './context.ts';
+import { type ApiApp, type ApiContext, type AppDeps, actorOf } from './context.ts';
 import { addDownloads } from './downloads.ts';
 import { createAwaitNews, readWaitSeconds } from './long-poll.ts';
 import { readQuery, readWord, refuse } from './query.ts';
-import { matchesEntityTag, operationPath, renderOperation, statusHeaders } from './render.ts';
-import { addRoute, type Handler, operationId } from './routes.ts';
+import { matchesEntityTag, operationPath, renderOperation, statusHeaders, VARY } from './render.ts';
+import { addRoute, type Handler, needs, operationId } from './routes.ts';
 import { acceptedHeaders, submit } from './submit.ts';
 
 export function addNative(app: ApiApp, deps: AppDeps): void {
   const { operations } = deps;
-  addRoute(app, '/v1/operations', { GET: listHandler(deps), POST: submitHandler(deps) });
-  addRoute(app, '/v1/operations/:id', { GET: getHandler(deps) });
-  addRoute(app, '/v1/operations/:id/pause', { POST: controlHandler(operations.pause) });
-  addRoute(app, '/v1/operations/:id/resume', { POST: controlHandler(operations.resume) });
-  addRoute(app, '/v1/operations/:id/cancel', { POST: controlHandler(operations.cancel) });
+  addRoute(app, '/v1/operations', {
+    GET: needs('read', listHandler(deps)),
+    POST: needs('submit', submitHandler(deps)),
+  });
+  addRoute(app, '/v1/operations/:id', { GET: needs('read', getHandler(deps)) });
+  addRoute(app, '/v1/operations/:id/pause', { POST: needs('control', controlHandler(operations.pause)) });
+  addRoute(app, '/v1/operations/:id/resume', { POST: needs('control', controlHandler(operations.resume)) });
+  addRoute(app, '/v1/operations/:id/cancel', { POST: needs('control', controlHandler(operations.cancel)) });
   addDownloads(app, deps);
 }
 
@@ -61,7 +64,7 @@ function listHandler(deps: AppDeps): Handler {
     const request = readListRequest(c, deps);
     const { data, nextCursor } = await deps.operations.list(request);
     const body = { data: data.map(renderOperation), nextCursor };
-    const headers = { 'Cache-Control': 'private, no-cache', Vary: 'Tranche-Account' };
+    const headers = { 'Cache-Control': 'private, no-cache', Vary: VARY };
     if (nextCursor === null) return c.json(body, 200, headers);
     const next = new URL(c.req.url).searchParams;
     next.set('cursor', nextCursor);
@@ -104,7 +107,7 @@ function controlHandler(verb: (account: string, id: string, actor: Actor) => Pro
   return async (c) => {
     const id = operationId(c);
     readQuery(c, []);
-    const { operation, settled } = await verb(c.get('account'), id, { subject: null, traceId: c.get('traceId') });
+    const { operation, settled } = await verb(c.get('account'), id, actorOf(c));
     return c.json(renderOperation(operation), settled ? 200 : 202, statusHeaders(operation));
   };
 }

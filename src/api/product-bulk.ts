@@ -3,14 +3,14 @@ import { TrancheError } from '../model/errors.ts';
 import type { OperationView } from '../operations/operations.ts';
 import type { ApiApp, ApiContext, AppDeps } from './context.ts';
 import { matchesEntityTag, statusHeaders } from './render.ts';
-import { addRoute, type Handler, operationId, operationNotFound } from './routes.ts';
+import { addRoute, type Handler, needs, operationId, operationNotFound } from './routes.ts';
 import { acceptedHeaders, submit } from './submit.ts';
 
 const TARGET = 'products';
 
 export function addProductBulk(app: ApiApp, deps: AppDeps): void {
-  addRoute(app, '/product/bulk', { POST: submitHandler(deps) });
-  addRoute(app, '/product/bulk/status/:id', { GET: statusHandler(deps) });
+  addRoute(app, '/product/bulk', { POST: needs('submit', submitHandler(deps)) });
+  addRoute(app, '/product/bulk/status/:id', { GET: needs('read', statusHandler(deps)) });
 }
 
 function submitHandler(deps: AppDeps): Handler {

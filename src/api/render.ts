@@ -35,13 +35,16 @@ export function retryAfterSeconds(view: OperationView, now = Date.now()): number
   return Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil(ageSeconds * 0.05)));
 }
 
+/** Each of these may name the account whose copy an answer is. */
+export const VARY = 'Tranche-Account, Authorization, X-API-Key';
+
 /** What a status answer says beside its body. `Vary` keeps one account's copy from being revalidated for another. */
 export function statusHeaders(view: OperationView): Record<string, string> {
   const retryAfter = retryAfterSeconds(view);
   return {
     ETag: entityTag(view),
     'Cache-Control': 'private, no-cache',
-    Vary: 'Tranche-Account',
+    Vary: VARY,
     ...(retryAfter === null ? {} : { 'Retry-After': String(retryAfter) }),
   };
 }

@@ -1,16 +1,10 @@
-/** What every request brings before its body is looked at: an id, a trace, the account it acts for. */
+/** What every request brings before its body is looked at: an id and a trace. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createMiddleware } from 'hono/factory';
-import { DEFAULT_ACCOUNT, toAccountId } from '../model/account.ts';
-import { TrancheError } from '../model/errors.ts';
 import type { ApiEnv } from './context.ts';
-
-/** Named by the client as long as nobody signs in; authentication will decide it instead. */
-export const ACCOUNT_HEADER = 'Tranche-Account';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const TRACE_PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/;
-const ACCOUNT_NAME = /^[\x20-\x7e]{1,255}$/;
 
 /** Also sets the headers that each answer carries, so that no handler can forget them. */
 export const requestFacts = createMiddleware<ApiEnv>(async (c, next) => {
@@ -21,7 +15,6 @@ export const requestFacts = createMiddleware<ApiEnv>(async (c, next) => {
   c.header('X-Content-Type-Options', 'nosniff');
   c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
   c.header('Referrer-Policy', 'no-referrer');
-  c.set('account', readAccount(c.req.header(ACCOUNT_HEADER)));
   await next();
 });
 
@@ -35,10 +28,4 @@ export function readTraceId(header: string | undefined): string {
   const traceId = TRACE_PARENT.exec(header ?? '')?.[1];
   const valid = traceId !== undefined && !/^0+$/.test(traceId) && header?.startsWith('ff') === false;
   return valid ? traceId : randomBytes(16).toString('hex');
-}
-
-export function readAccount(header: string | undefined): string {
-  if (header === undefined) return DEFAULT_ACCOUNT;
-  if (ACCOUNT_NAME.test(header)) return toAccountId(header);
-  throw new TrancheError('malformed_request', `${ACCOUNT_HEADER} must be 1 to 255 printable ASCII characters`);
 }

@@ -9,6 +9,7 @@ import type { Operations } from '../operations/operations.ts';
 import { createApp } from './app.ts';
 import { PROBLEM_MEDIA_TYPE, renderProblem, statusOf } from './errors.ts';
 import { API_LIMITS, type ApiLimits } from './limits.ts';
+import { createNoSignIn, type SignIn } from './sign-in.ts';
 
 export interface ServerOptions {
   readonly operations: Operations;
@@ -16,6 +17,8 @@ export interface ServerOptions {
   /** 0 = any free one. */
   readonly port: number;
   readonly log: Log;
+  /** Absent = nobody signs in. */
+  readonly signIn?: SignIn;
   /** Merged over API_LIMITS. */
   readonly limits?: Partial<ApiLimits>;
   /** False while the process is not to get traffic yet; absent = from the start. */
@@ -45,6 +48,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     ready: () => !closing.signal.aborted && (options.ready?.() ?? true),
     keylessReplayWindowMs: options.keylessReplayWindowMs ?? 0,
     publicUrl: options.publicUrl ?? null,
+    signIn: options.signIn ?? createNoSignIn({ publicUrl: options.publicUrl ?? null }),
     closing: closing.signal,
   });
   const server = createServer(

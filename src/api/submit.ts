@@ -40,7 +40,7 @@ export async function submit(
       body,
       contentType: c.req.header('Content-Type') ?? null,
       contentEncoding: c.req.header('Content-Encoding') ?? null,
-      submittedBy: null,
+      submittedBy: c.get('caller').subject,
       traceId: c.get('traceId'),
       signal: c.req.raw.signal,
     });

@@ -1,5 +1,7 @@
 /** An operation's or a request's failure: a closed code, a public message, facts for the answer; HTTP is the api's business. */
 
+import type { QuotaName, QuotaStanding } from './quota.ts';
+
 export const ERROR_CODES = [
   'malformed_body',
   'malformed_request',
@@ -36,6 +38,11 @@ export interface ErrorFacts {
   readonly currentState?: string;
   readonly allowed?: readonly string[];
   readonly retryAfterSeconds?: number;
+  /** How the account's limits stand, and which of them the request would go beyond. */
+  readonly quotas?: readonly QuotaStanding[];
+  readonly violated?: readonly QuotaName[];
+  /** RFC 6750 error code, where credentials were given. */
+  readonly challenge?: 'invalid_token' | 'insufficient_scope';
   readonly errors?: readonly { readonly code: string; readonly detail: string; readonly parameter?: string }[];
 }
 

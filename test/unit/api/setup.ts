@@ -3,6 +3,7 @@
 import { createApp } from '../../../src/api/app.ts';
 import type { AppDeps } from '../../../src/api/context.ts';
 import { API_LIMITS, type ApiLimits } from '../../../src/api/limits.ts';
+import { createNoSignIn } from '../../../src/api/sign-in.ts';
 import { noLog } from '../../../src/model/log.ts';
 import type { Operations } from '../../../src/operations/operations.ts';
 import { type FakeOperations, fakeOperations } from '../../fixtures/fake-operations.ts';
@@ -18,6 +19,7 @@ export function appOver(
     ready: () => true,
     keylessReplayWindowMs: 600_000,
     publicUrl: null,
+    signIn: createNoSignIn({ publicUrl: null }),
     closing: new AbortController().signal,
     ...deps,
     limits: { ...API_LIMITS, waitIntervalMs: 5, ...deps.limits },
