@@ -27,10 +27,10 @@ export interface Migration {
   readonly sql: string;
 }
 
-/** SQLSTATE of what a driver threw; null where it was no answer of the server's. */
+/** SQLSTATE of what a driver threw; null where it was no answer of the server's. No class begins with E: EPIPE is none. */
 export function sqlStateOf(error: unknown): string | null {
   const code = error instanceof Error && 'code' in error ? error.code : null;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : null;
 }
 
 /** Data exceptions (22), broken constraints (23) and checks that a function raises (P0): the rows are at fault. */
@@ -38,8 +38,11 @@ export function isDataFault(error: unknown): boolean {
   return /^(22|23|P0)/.test(sqlStateOf(error) ?? '');
 }
 
-/** The same statement may succeed later: no answer at all, a lost connection, a deadlock, a server that starts or is full. */
+/**
+ * The same statement may succeed later: no answer at all, a lost connection, a transaction that was idle or lasted for
+ * too long, a standby that is to become the primary, a deadlock, a server that starts or is full.
+ */
 export function isPassingFault(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state === null || /^(08|40|53|55P03|57|58)/.test(state);
+  return state === null || /^(08|25006|25P0[34]|40|53|55P03|57|58)/.test(state);
 }

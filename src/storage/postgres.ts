@@ -95,13 +95,20 @@ async function withLease<T>(pool: Pool, work: (lease: Lease) => Promise<T>): Pro
 
 async function run<Row>(client: PoolClient, spoil: () => void, text: string, values: readonly unknown[] = []) {
   try {
-    const { rows, rowCount, command }: QueryResult = await client.query(text, [...values]);
+    const answer: QueryResult | readonly QueryResult[] = await client.query(text, [...values]);
+    // Several statements in one text have an answer each.
+    const { rows, rowCount, command } = lastOf(answer);
     return { rows: rows as readonly Row[], rowCount: rowCount ?? 0, command };
   } catch (error) {
     // No answer of the server's: an earlier statement may still be running on it.
     if (sqlStateOf(error) === null) spoil();
     throw error;
   }
+}
+
+function lastOf(answer: QueryResult | readonly QueryResult[]): Pick<QueryResult, 'rows' | 'rowCount' | 'command'> {
+  if ('command' in answer) return answer;
+  return answer.at(-1) ?? { rows: [], rowCount: 0, command: '' };
 }
 
 /**
