@@ -51,6 +51,7 @@ function createCaller({ input, target, control, vendor }: AttemptDeps, bounds: C
   if (vendor === null) return () => Promise.reject(new Error(`target ${target.name} has no vendor to call`));
   const { plan, ref, ordinal, callsPerSecond } = input;
   const context = {
+    account: ref.account,
     pace: vendor.paceOf(`${ref.uid}:${ordinal}`, callsPerSecond),
     timeoutMs: plan.callTimeoutMs,
     signal: control.signal,

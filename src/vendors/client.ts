@@ -23,7 +23,12 @@ const SWEEP_MS = 25;
 export function createVendorClient(options: VendorClientOptions): VendorClient {
   const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const base = new URL(options.baseUrl);
-  const gate = createGate<Call>({ places, admit: takeSlot, isOver: (call) => call.over });
+  const gate = createGate<Call>({
+    places,
+    admit: takeSlot,
+    isOver: (call) => call.over,
+    accountOf: (call) => call.context.account,
+  });
   const watched = new WeakSet<AbortSignal>();
   let sweeper: NodeJS.Timeout | undefined;
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
@@ -32,9 +37,9 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
 
   /** A caller's own pace comes first: while it waits, others have the connection and the vendor's slot. */
   function begin(call: Call): void {
-    const { pace, waiting } = call.context;
+    const { pace, waiting, account } = call.context;
     if (pace === undefined) enter(call);
-    else whenTaken(pace.take(name, waiting), call, paced, fail);
+    else whenTaken(pace.take(name, waiting, account), call, paced, fail);
   }
 
   function paced(call: Call, slot: Slot | null): void {
@@ -51,7 +56,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   }
 
   function takeSlot(call: Call): void {
-    whenTaken(slots.take(name, call.context.waiting), call, dispatch, leaveFailed);
+    whenTaken(slots.take(name, call.context.waiting, call.context.account), call, dispatch, leaveFailed);
   }
 
   function dispatch(call: Call, slot: Slot | null): void {

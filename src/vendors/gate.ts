@@ -1,10 +1,10 @@
-/** Admits as many calls as there are connections; the others wait here, first come, first served. */
+/** Admits as many calls as there are connections; the others wait here, the accounts taking turns. */
+import { createFairQueue } from './fair-queue.ts';
 
 export interface Gate<Call> {
   /** True: admitted. False: `admit` is called when a place is free, unless the call is over by then. */
   enter(call: Call): boolean;
   leave(): void;
-  /** In the order of coming. */
   waiting(): readonly Call[];
 }
 
@@ -12,39 +12,22 @@ export interface GateOptions<Call> {
   readonly places: number;
   readonly admit: (call: Call) => void;
   readonly isOver: (call: Call) => boolean;
+  readonly accountOf: (call: Call) => string;
 }
 
-/** Left behind in front of the queue before it is cut. */
-const PASSED_MAX = 1_024;
-
-export function createGate<Call>({ places, admit, isOver }: GateOptions<Call>): Gate<Call> {
+export function createGate<Call>({ places, admit, isOver, accountOf }: GateOptions<Call>): Gate<Call> {
+  const queue = createFairQueue(isOver);
   let free = places;
-  let queue: Call[] = [];
-  let head = 0;
   let admitting = false;
 
-  function next(): Call | null {
-    while (head < queue.length) {
-      const call = queue[head++];
-      if (call !== undefined && !isOver(call)) return call;
-    }
-    queue = [];
-    head = 0;
-    return null;
-  }
-
   return {
-    waiting: () => queue.slice(head).filter((call) => !isOver(call)),
+    waiting: queue.waiting,
     enter(call) {
       if (free > 0) {
         free -= 1;
         return true;
       }
-      if (head > PASSED_MAX) {
-        queue = queue.slice(head);
-        head = 0;
-      }
-      queue.push(call);
+      queue.add(accountOf(call), call);
       return false;
     },
     leave() {
@@ -53,7 +36,7 @@ export function createGate<Call>({ places, admit, isOver }: GateOptions<Call>): 
       if (admitting) return;
       admitting = true;
       try {
-        for (let call = next(); call !== null; call = free > 0 ? next() : null) {
+        for (let call = queue.next(); call !== null; call = free > 0 ? queue.next() : null) {
           free -= 1;
           admit(call);
         }

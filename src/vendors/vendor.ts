@@ -22,6 +22,8 @@ export interface VendorAnswer {
  * and the slot is given back.
  */
 export interface CallContext {
+  /** On whose behalf: accounts that wait for a vendor take turns. */
+  readonly account: string;
   readonly mayCall: () => boolean;
   /** From dispatch to the end of the answer, connecting included. */
   readonly timeoutMs: number;
@@ -51,10 +53,10 @@ export interface VendorClient {
  */
 export interface SlotSource {
   /**
-   * Gives a slot when the call may be made, null where the signal was aborted first. Synchronous where the slot is
+   * Gives a slot when the call may be made, the accounts that wait for one taking turns, null where the signal was aborted first. Synchronous where the slot is
    * free now, so that an unpaced call costs no promise.
    */
-  take(vendor: string, signal: AbortSignal): Slot | null | Promise<Slot | null>;
+  take(vendor: string, signal: AbortSignal, account: string): Slot | null | Promise<Slot | null>;
 }
 
 export interface Slot {

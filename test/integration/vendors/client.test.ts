@@ -22,6 +22,7 @@ function clientFor(baseUrl: string, connections = 4, slots: SlotSource = createL
 }
 
 const context = (change: Partial<CallContext> = {}): CallContext => ({
+  account: 'default',
   mayCall: () => true,
   timeoutMs: 5_000,
   waiting: new AbortController().signal,

@@ -17,7 +17,8 @@ test('numbers go from an item to the vendor and its id back, digit for digit', a
     {
       signal,
       operation: { account: 'default', id: 'op', uid: 'u' },
-      vendor: (request) => client.call(request, { mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal }),
+      vendor: (request) =>
+        client.call(request, { account: 'default', mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal }),
     },
   );
   expect(applied).toEqual({ kind: 'succeeded', result: { status: 201, id: '12345678901234567890' } });

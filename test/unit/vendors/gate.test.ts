@@ -8,6 +8,7 @@ function gateOf(places: number) {
     places,
     admit: (call) => void admitted.push(call),
     isOver: (call) => over.has(call),
+    accountOf: (call) => call.split('/')[0] ?? '',
   });
   return { gate, admitted, over };
 }
@@ -41,6 +42,7 @@ test('a hundred thousand waiters that leave while they are admitted do not nest'
       gate.leave();
     },
     isOver: () => false,
+    accountOf: () => 'a',
   });
   for (let call = 0; call <= waiters; call++) gate.enter(call);
   gate.leave();
@@ -50,7 +52,12 @@ test('a hundred thousand waiters that leave while they are admitted do not nest'
 
 test('a long queue that never runs empty admits in order', () => {
   const order: number[] = [];
-  const gate = createGate<number>({ places: 1, admit: (call) => void order.push(call), isOver: () => false });
+  const gate = createGate<number>({
+    places: 1,
+    admit: (call) => void order.push(call),
+    isOver: () => false,
+    accountOf: () => 'a',
+  });
   gate.enter(-1);
   gate.enter(0);
   for (let call = 1; call < 5_000; call++) {
@@ -58,4 +65,11 @@ test('a long queue that never runs empty admits in order', () => {
     gate.leave();
   }
   expect(order).toEqual(Array.from({ length: 4_999 }, (_, call) => call));
+});
+
+test('accounts that wait take turns, each in the order of coming', () => {
+  const { gate, admitted } = gateOf(1);
+  for (const call of ['first', 'big/1', 'big/2', 'big/3', 'small/1', 'small/2']) gate.enter(call);
+  for (let i = 0; i < 5; i++) gate.leave();
+  expect(admitted).toEqual(['big/1', 'small/1', 'big/2', 'small/2', 'big/3']);
 });

@@ -5,7 +5,11 @@ import { createLocalSlots, createPace, type SlotClock } from '../../../src/vendo
 import type { Slot } from '../../../src/vendors/vendor.ts';
 
 /** Time moves only when the test says so. */
-function createFakeClock(): SlotClock & { advanceTo(time: number): Promise<void>; waiting(): number } {
+function createFakeClock(): SlotClock & {
+  advanceTo(time: number): Promise<void>;
+  waiting(): number;
+  freezeUntil(time: number): void;
+} {
   let time = 0;
   const waits = new Map<() => void, number>();
   return {
@@ -15,8 +19,10 @@ function createFakeClock(): SlotClock & { advanceTo(time: number): Promise<void>
       return () => waits.delete(wake);
     },
     async advanceTo(to) {
-      for (const [wake, at] of [...waits].sort((a, b) => a[1] - b[1])) {
-        if (at > to) break;
+      for (;;) {
+        const next = [...waits].sort((a, b) => a[1] - b[1])[0];
+        if (next === undefined || next[1] > to) break;
+        const [wake, at] = next;
         time = Math.max(time, at);
         waits.delete(wake);
         wake();
@@ -25,6 +31,10 @@ function createFakeClock(): SlotClock & { advanceTo(time: number): Promise<void>
       time = to;
     },
     waiting: () => waits.size,
+    /** Time passes and no timer fires. */
+    freezeUntil(to) {
+      time = to;
+    },
   };
 }
 
@@ -48,7 +58,7 @@ async function grantTimes(
 test('slots are an interval apart, and the first is free at once', async () => {
   const clock = createFakeClock();
   const slots = createLocalSlots({ callsPerSecondByVendor: { products: 4 }, clock });
-  const taken = Array.from({ length: 5 }, () => slots.take('products', never));
+  const taken = Array.from({ length: 5 }, () => slots.take('products', never, 'a'));
   expect(taken[0]).not.toBeInstanceOf(Promise);
   expect(await grantTimes(clock, taken, 1_000)).toEqual([0, 250, 500, 750, 1_000]);
 });
@@ -56,46 +66,46 @@ test('slots are an interval apart, and the first is free at once', async () => {
 test('time that nobody used is not made up for', async () => {
   const clock = createFakeClock();
   const pace = createPace(2, clock);
-  pace.take('products', never);
+  pace.take('products', never, 'a');
   await clock.advanceTo(10_000);
-  const taken = [pace.take('products', never), pace.take('products', never)];
+  const taken = [pace.take('products', never, 'a'), pace.take('products', never, 'a')];
   expect(await grantTimes(clock, taken, 10_500)).toEqual([10_000, 10_500]);
 });
 
 test('a vendor without a budget, and a pace of null, grant at once', () => {
   const slots = createLocalSlots({ callsPerSecondByVendor: { products: 1 } });
   for (let count = 0; count < 100; count++) {
-    expect(slots.take('other', never)).toMatchObject({ giveBack: expect.any(Function) });
-    expect(createPace(null).take('other', never)).toMatchObject({ giveBack: expect.any(Function) });
+    expect(slots.take('other', never, 'a')).toMatchObject({ giveBack: expect.any(Function) });
+    expect(createPace(null).take('other', never, 'a')).toMatchObject({ giveBack: expect.any(Function) });
   }
 });
 
 test('a slot given back at its time is the next one granted', async () => {
   const clock = createFakeClock();
   const pace = createPace(1, clock);
-  const slot = await pace.take('products', never);
+  const slot = await pace.take('products', never, 'a');
   slot?.giveBack();
-  expect(pace.take('products', never)).not.toBeInstanceOf(Promise);
-  expect(pace.take('products', never)).toBeInstanceOf(Promise);
+  expect(pace.take('products', never, 'a')).not.toBeInstanceOf(Promise);
+  expect(pace.take('products', never, 'a')).toBeInstanceOf(Promise);
 });
 
 test('an aborted wait gives its slot to the next taker and leaves no timer', async () => {
   const clock = createFakeClock();
   const pace = createPace(1, clock);
   const stop = new AbortController();
-  pace.take('products', never);
-  const abandoned = pace.take('products', stop.signal);
-  const kept = pace.take('products', never);
+  pace.take('products', never, 'a');
+  const abandoned = pace.take('products', stop.signal, 'a');
+  const kept = pace.take('products', never, 'a');
   stop.abort();
   expect(await abandoned).toBeNull();
   expect(clock.waiting()).toBe(1);
-  expect(await grantTimes(clock, [kept, pace.take('products', never)], 2_000)).toEqual([1_000, 2_000]);
+  expect(await grantTimes(clock, [kept, pace.take('products', never, 'a')], 2_000)).toEqual([1_000, 2_000]);
 });
 
 test('an aborted signal takes nothing', () => {
   const pace = createPace(1, createFakeClock());
-  expect(pace.take('products', AbortSignal.abort())).toBeNull();
-  expect(pace.take('products', never)).not.toBeInstanceOf(Promise);
+  expect(pace.take('products', AbortSignal.abort(), 'a')).toBeNull();
+  expect(pace.take('products', never, 'a')).not.toBeInstanceOf(Promise);
 });
 
 test('whatever is booked and released, no two live slots are closer than an interval', () => {
@@ -121,4 +131,36 @@ test('whatever is booked and released, no two live slots are closer than an inte
       }
     }),
   );
+});
+
+test('accounts that wait for slots take turns', async () => {
+  const clock = createFakeClock();
+  const pace = createPace(1, clock);
+  pace.take('products', never, 'big');
+  const granted: string[] = [];
+  const wait = async (account: string) => {
+    if ((await pace.take('products', never, account)) !== null) granted.push(account);
+  };
+  const all = ['big', 'big', 'big', 'small', 'small'].map(wait);
+  for (let second = 1; second <= 5; second++) await clock.advanceTo(second * 1_000);
+  await Promise.all(all);
+  expect(granted).toEqual(['big', 'small', 'big', 'small', 'big']);
+});
+
+test('slots closer together than a timer is exact are all granted, and none that came due long ago', async () => {
+  const clock = createFakeClock();
+  const pace = createPace(1_000, clock);
+  pace.take('products', never, 'a');
+  let granted = 0;
+  const all = Array.from({ length: 200 }, async () => {
+    if ((await pace.take('products', never, 'a')) !== null) granted++;
+  });
+  clock.freezeUntil(10);
+  await clock.advanceTo(10);
+  expect(granted).toBe(10);
+  clock.freezeUntil(100);
+  await clock.advanceTo(100);
+  expect(granted).toBeLessThanOrEqual(10 + 22);
+  for (let at = 101; at < 400; at++) await clock.advanceTo(at);
+  await Promise.all(all);
 });
