@@ -9,6 +9,8 @@ import type { Records } from '../storage/records.ts';
 import type { Segments } from '../storage/segments.ts';
 import type { ItemLabel } from '../targets/target.ts';
 import type { SubmitPolicy } from './operations.ts';
+import type { PlaceSweep } from './places.ts';
+import type { Quotas } from './quotas.ts';
 import type { OperationsSettings } from './settings.ts';
 
 export interface OperationsStorage {
@@ -33,5 +35,7 @@ export interface OperationsDeps {
   readonly client: Client;
   readonly targets: TargetRegistry;
   readonly settings: OperationsSettings;
+  /** The limits of accounts and their sweep; absent where no limit is set. */
+  readonly limits?: { readonly quotas: Quotas; readonly sweep: PlaceSweep };
   readonly log: Log;
 }

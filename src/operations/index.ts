@@ -1,4 +1,5 @@
 /** The room's door: the verbs, wired to one link to Temporal and one memory of what was seen. */
+import { createAdmission, UNLIMITED } from './admission.ts';
 import { createControl } from './control.ts';
 import type { OperationsDeps } from './deps.ts';
 import { createErrorGroups } from './error-groups.ts';
@@ -24,13 +25,17 @@ export interface RunningOperations extends Operations {
 }
 
 export function createOperations(deps: OperationsDeps): RunningOperations {
-  const { storage, ingest, client, targets, settings, log } = deps;
+  const { storage, ingest, client, targets, settings, limits, log } = deps;
   const { callDeadlineMs, storeDeadlineMs } = settings;
   const link = createTemporalLink(client);
   const nudges = createNudges();
   const starter = createStarter({ client, link, nudges, deadlineMs: settings.startDeadlineMs, log });
   const status = createStatus({ records: storage.records, client, link, nudges, settings });
-  const submit = createSubmit({ storage, ingest, targets, starter, status, settings });
+  const admission =
+    limits === undefined
+      ? UNLIMITED
+      : createAdmission({ records: storage.records, quotas: limits.quotas, storeDeadlineMs });
+  const submit = createSubmit({ storage, ingest, targets, starter, status, admission, settings });
   const control = createControl({ client, link, status, callDeadlineMs });
   const lister = createLister({ client, link, status, deadlineMs: callDeadlineMs });
   const results = createResults({ storage, targets, status, storeDeadlineMs });
@@ -59,8 +64,14 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     errors: createErrorGroups(results),
     input: createInput({ storage, status, storeDeadlineMs }),
     health: createHealth({ store: storage.store, client }),
-    start: reconciler.start,
-    stop: reconciler.stop,
+    limits: async (account) => (await limits?.quotas.standings(account)) ?? [],
+    start() {
+      reconciler.start();
+      limits?.sweep.start();
+    },
+    async stop() {
+      await Promise.all([reconciler.stop(), limits?.sweep.stop()]);
+    },
   };
 }
 

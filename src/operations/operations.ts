@@ -11,6 +11,7 @@ import type {
 } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
 import type { Guarantee } from '../model/plan.ts';
+import type { QuotaStanding } from '../model/quota.ts';
 
 /** Policy as the client gives it (query or form fields), already parsed by the surface. Absent = the target's. */
 export interface SubmitPolicy {
@@ -176,7 +177,14 @@ export interface Health {
 
 /** Every verb throws TrancheError: `not_found` (unknown or another account's), `illegal_transition`, `unavailable`, … */
 export interface Operations {
-  submit(request: SubmitRequest): Promise<{ readonly operation: OperationView; readonly replayed: boolean }>;
+  submit(request: SubmitRequest): Promise<{
+    readonly operation: OperationView;
+    readonly replayed: boolean;
+    /** How the account's limits stand after it; absent where none was asked. */
+    readonly limits?: readonly QuotaStanding[];
+  }>;
+  /** How the account's limits stand; empty where there are none. */
+  limits(account: string): Promise<readonly QuotaStanding[]>;
   get(account: string, id: string): Promise<OperationView>;
   list(request: ListRequest): Promise<{ readonly data: readonly OperationView[]; readonly nextCursor: string | null }>;
   /** `settled`: the operation is there already (200), else in transition (202). */

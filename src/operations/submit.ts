@@ -3,7 +3,9 @@ import type { Ingest, Ingested } from '../ingest/ingest.ts';
 import { isTrancheError, TrancheError } from '../model/errors.ts';
 import type { OperationRecord } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
+import type { QuotaStanding } from '../model/quota.ts';
 import { readSubmitFields } from '../model/submit-fields.ts';
+import { type Acceptance, type Admission, fateUnknown, isFateKnown } from './admission.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -26,33 +28,42 @@ export interface SubmitDeps {
   readonly targets: TargetRegistry;
   readonly starter: Starter;
   readonly status: Status;
+  readonly admission: Admission;
   readonly settings: OperationsSettings;
 }
 
 export interface Submitted {
   readonly operation: OperationView;
   readonly replayed: boolean;
+  /** How the account's limits stand now; absent where none was asked. */
+  readonly limits?: readonly QuotaStanding[];
 }
 
 export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Promise<Submitted> {
   const { storage, settings } = deps;
   return async (request) => {
     checkBeforeReading(deps.targets, request);
+    await deps.admission.refuseEarly(request);
     const { stagingLeaseMs: leaseMs, storeDeadlineMs } = settings;
     const staging = createStaging({ ...storage, leaseMs, storeDeadlineMs }, request.account, newUid());
     let acceptance: Acceptance;
     try {
       const ingested = await receive(deps, request, staging);
       const record = await draft(deps, request, { ingested, staging });
-      await keep('the open marker', staging.assign(record));
-      acceptance = await accept(deps, record);
+      acceptance = await deps.admission.admit(record, async () => {
+        await keep('the open marker', staging.assign(record));
+        return await accept(deps, record);
+      });
       if (acceptance.standing !== null) judge(acceptance.standing, record);
     } catch (error) {
       if (isFateKnown(error)) await staging.discard();
       else staging.close();
       throw error;
     }
-    if (acceptance.standing === null) return { operation: await begin(deps, acceptance.record), replayed: false };
+    if (acceptance.standing === null) {
+      const { record, limits } = acceptance;
+      return { operation: await begin(deps, record), replayed: false, ...(limits === undefined ? {} : { limits }) };
+    }
     await staging.discard();
     return { operation: await replay(deps, acceptance.standing), replayed: true };
   };
@@ -154,19 +165,6 @@ async function chooseId(
   return await keep('the claim', within(settings.storeDeadlineMs, 'the claim', claiming));
 }
 
-interface Acceptance {
-  readonly record: OperationRecord;
-  /** The record that was there before; null where ours is the one. */
-  readonly standing: OperationRecord | null;
-}
-
-/** Marks the one failure after which nobody knows whether the record stands: its chunks must not be deleted. */
-const FATE_UNKNOWN = 'record_fate_unknown';
-
-function isFateKnown(error: unknown): boolean {
-  return !(isTrancheError(error) && error.cause instanceof Error && error.cause.name === FATE_UNKNOWN);
-}
-
 async function accept({ storage, settings }: SubmitDeps, record: OperationRecord): Promise<Acceptance> {
   const { records } = storage;
   let fault: unknown = null;
@@ -181,10 +179,7 @@ async function accept({ storage, settings }: SubmitDeps, record: OperationRecord
     fault ??= error;
     return null;
   });
-  if (standing === null) {
-    const cause = Object.assign(new Error('the record may stand', { cause: fault }), { name: FATE_UNKNOWN });
-    throw unavailable('the operation cannot be kept now; send it again', cause);
-  }
+  if (standing === null) throw fateUnknown(fault);
   // A driver that repeats a lost create finds its own blob standing there.
   return standing.uid === record.uid ? { record, standing: null } : { record, standing };
 }
