@@ -9,6 +9,8 @@ export interface Submission {
   readonly source: ItemSource;
   readonly items: number;
   readonly callsPerSecond?: number;
+  /** Absent = the default one. */
+  readonly account?: string;
 }
 
 export interface Submitted {
@@ -21,9 +23,9 @@ export interface Submitted {
 export interface Client {
   /** Throws where the answer is not 202. */
   submit(submission: Submission): Promise<Submitted>;
-  get(id: string): Promise<OperationView>;
+  get(id: string, account?: string): Promise<OperationView>;
   /** Asks every `everyMs` until it has ended; throws after `maxMs`. */
-  untilEnded(id: string, everyMs: number, maxMs: number): Promise<OperationView>;
+  untilEnded(id: string, everyMs: number, maxMs: number, account?: string): Promise<OperationView>;
   /** Reads all results and checks that they hold every index once, in order. */
   readResults(id: string, items: number): Promise<{ readonly bytes: number; readonly readMs: number }>;
   close(): void;
@@ -34,15 +36,15 @@ const CALL_MAX_MS = 30_000;
 export function createClient(baseUrl: string, signal: AbortSignal): Client {
   const agent = new Agent({ keepAlive: true });
 
-  async function get(id: string): Promise<OperationView> {
-    const answer = await send('GET', `/v1/operations/${id}`, AbortSignal.timeout(CALL_MAX_MS));
+  async function get(id: string, account?: string): Promise<OperationView> {
+    const answer = await send('GET', `/v1/operations/${id}`, AbortSignal.timeout(CALL_MAX_MS), account);
     return asOperation(await jsonOf(answer, 200));
   }
 
-  function send(method: string, path: string, deadline?: AbortSignal): Promise<IncomingMessage> {
+  function send(method: string, path: string, deadline?: AbortSignal, account?: string): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const ended = deadline === undefined ? signal : AbortSignal.any([signal, deadline]);
-      const outgoing = request(new URL(path, baseUrl), { method, agent, signal: ended });
+      const outgoing = request(new URL(path, baseUrl), { method, agent, signal: ended, headers: headersOf(account) });
       outgoing.once('error', reject);
       outgoing.once('response', resolve);
       outgoing.end();
@@ -52,11 +54,11 @@ export function createClient(baseUrl: string, signal: AbortSignal): Client {
   return {
     get,
     submit: (submission) => submit(baseUrl, agent, submission, signal),
-    async untilEnded(id, everyMs, maxMs) {
+    async untilEnded(id, everyMs, maxMs, account) {
       const deadline = performance.now() + maxMs;
       for (;;) {
         signal.throwIfAborted();
-        const operation = await get(id);
+        const operation = await get(id, account);
         if (operation.state === 'ended') return operation;
         if (performance.now() > deadline) {
           throw new Error(`operation ${id} has not ended in ${maxMs} ms: ${JSON.stringify(operation)}`);
@@ -81,12 +83,12 @@ export function createClient(baseUrl: string, signal: AbortSignal): Client {
 async function submit(
   baseUrl: string,
   agent: Agent,
-  { target, source, items, callsPerSecond }: Submission,
+  { target, source, items, callsPerSecond, account }: Submission,
   signal: AbortSignal,
 ): Promise<Submitted> {
   const url = new URL(`/v1/operations?target=${target}`, baseUrl);
   if (callsPerSecond !== undefined) url.searchParams.set('callsPerSecond', String(callsPerSecond));
-  const headers = { 'content-type': 'application/x-ndjson' };
+  const headers = { 'content-type': 'application/x-ndjson', ...headersOf(account) };
   const sentAt = Date.now();
   const startedAt = performance.now();
   const outgoing = request(url, { method: 'POST', agent, headers, signal });
@@ -107,6 +109,10 @@ async function submit(
   outgoing.end();
   const operation = asOperation(await jsonOf(await answered, 202));
   return { operation, sentAt, submitMs: performance.now() - startedAt };
+}
+
+function headersOf(account: string | undefined): Record<string, string> {
+  return account === undefined ? {} : { 'tranche-account': account };
 }
 
 async function jsonOf(answer: IncomingMessage, wanted: number): Promise<unknown> {

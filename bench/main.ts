@@ -3,13 +3,14 @@ import { cpus, loadavg } from 'node:os';
 import { accept } from './accept.ts';
 import { cost } from './cost.ts';
 import { engine } from './engine.ts';
+import { fairness } from './fairness.ts';
 import { memory } from './memory.ts';
 import { describeOptions } from './options.ts';
 import type { Report, Scenario } from './scenario.ts';
 import { bootStack } from './stack.ts';
 import { vendor } from './vendor.ts';
 
-const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost];
+const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost, fairness];
 const INTERRUPTED_EXIT_CODE = 130;
 
 const stopping = new AbortController();
