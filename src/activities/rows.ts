@@ -5,6 +5,7 @@ import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/oper
 import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
 import { renderResultLine } from '../model/result-line.ts';
+import type { Marks } from '../storage/marks.ts';
 import { type ChunkLog, outcomeOfLine, type SegmentRows } from '../storage/segments.ts';
 import type { ItemReader } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
@@ -18,6 +19,7 @@ export interface Decision {
   readonly error?: ItemError;
   readonly result?: unknown;
   readonly reason?: string;
+  readonly duplicateOf?: number;
 }
 
 export type Rows = ReturnType<typeof createRows>;
@@ -28,9 +30,11 @@ export interface RowsRequest {
   readonly leavings: Leavings;
   readonly reader: ItemReader;
   readonly plan: Plan;
+  /** Duplicates: decided at once, so that nothing is tried for them. */
+  readonly marks: Marks;
 }
 
-export function createRows({ chunk, log, leavings, reader, plan }: RowsRequest) {
+export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRequest) {
   const { items } = chunk.header;
   const lines = createLineStore(items);
   /** 1 where this slice has decided. */
@@ -67,6 +71,10 @@ export function createRows({ chunk, log, leavings, reader, plan }: RowsRequest) 
   for (const [position, line] of log.lines) lines.set(position, line);
   for (const [position, line] of leavings.lines) {
     if (!lines.has(position)) keep(position, outcomeOfLine(line), line);
+  }
+  for (const [i, position] of marks.positions.entries()) {
+    if (lines.has(position)) continue;
+    decide(position, reader.label(position), { ...DUPLICATE, duplicateOf: marks.duplicateOf[i] ?? 0 });
   }
   const putOffInDoubt = !leavings.lastWords;
   // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
@@ -109,6 +117,8 @@ export function createRows({ chunk, log, leavings, reader, plan }: RowsRequest) 
 }
 
 const NEVER_TRIED = { notBefore: 0, attempts: 0, doubt: false } as const;
+
+const DUPLICATE = { outcome: 'skipped', attempts: 0, reason: 'duplicate' } as const satisfies Decision;
 
 const LOST: Decision = {
   outcome: 'unknown',

@@ -1,6 +1,7 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
+import { NO_MARKS, readMarks } from '../storage/marks.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import { readChunk } from './chunk-blob.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -19,7 +20,8 @@ export function createSettle(deps: ActivityDeps) {
     const { lost } = input;
     const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
     const reader = createItemReader(chunk, target, ref.uid);
-    const rows = createRows({ chunk, log, leavings, reader, plan });
+    const marks = plan.dedupe ? await readMarks(deps.store, at) : NO_MARKS;
+    const rows = createRows({ chunk, log, leavings, reader, plan, marks });
     for (const position of rows.open()) {
       const { doubt, attempts } = rows.standing(position);
       rows.decide(position, reader.label(position), { ...givenUp(doubt, attempts), attempts });

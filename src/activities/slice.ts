@@ -4,6 +4,7 @@ import { addTallies, outcomeOf, type Progress, type Tally } from '../model/opera
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
+import { NO_MARKS, readMarks } from '../storage/marks.ts';
 import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import type { Target } from '../targets/target.ts';
@@ -67,7 +68,8 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
   const lost = input.lost || activityInfo().attempt > 1;
   const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
   const reader = createItemReader(chunk, target, ref.uid);
-  const rows = createRows({ chunk, log, leavings, reader, plan });
+  const marks = plan.dedupe ? await readMarks(deps.store, at) : NO_MARKS;
+  const rows = createRows({ chunk, log, leavings, reader, plan, marks });
 
   const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
   const reach = reachUnjournalled(plan);

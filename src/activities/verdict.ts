@@ -32,12 +32,16 @@ export function judge(plan: Plan, trial: Trial, applied: Applied, nowMs: number,
     case 'succeeded':
       return { kind: 'decided', decision: { outcome: 'succeeded', attempts, result: applied.result } };
     case 'skipped':
-      return { kind: 'decided', decision: { outcome: 'skipped', attempts, reason: applied.reason } };
+      return { kind: 'decided', decision: { outcome: 'skipped', attempts, ...skippedBecause(applied) } };
     case 'failed':
       return { kind: 'decided', decision: { outcome: 'failed', attempts, error: applied.error } };
     case 'transient':
       return judgeTransient(plan, trial, applied, nowMs, vendorDown);
   }
+}
+
+function skippedBecause({ reason, duplicateOf }: Extract<Applied, { kind: 'skipped' }>) {
+  return duplicateOf === undefined ? { reason } : { reason, duplicateOf };
 }
 
 function judgeTransient(plan: Plan, trial: Trial, applied: Transient, nowMs: number, vendorDown: boolean): Verdict {
