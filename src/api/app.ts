@@ -1,6 +1,8 @@
 /** Puts the surfaces together: one Hono app over the verbs. Every answer leaves through the middleware named here. */
 import { Hono } from 'hono';
 import { TrancheError } from '../model/errors.ts';
+import { addAccountLimits } from './account-limits.ts';
+import { addApiKeys } from './api-keys.ts';
 import type { ApiApp, ApiEnv, AppDeps } from './context.ts';
 import { answerEarly } from './early-answer.ts';
 import { createErrorHandler } from './errors.ts';
@@ -21,6 +23,8 @@ export function createApp(deps: AppDeps): ApiApp {
   });
   addNative(app, deps);
   addProductBulk(app, deps);
+  addAccountLimits(app, deps);
+  addApiKeys(app, deps);
   addHealth(app, deps);
   return app;
 }

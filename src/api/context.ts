@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import type { Caller, Permission } from '../model/access.ts';
 import type { Log } from '../model/log.ts';
+import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Actor, Operations } from '../operations/operations.ts';
 import type { ApiLimits } from './limits.ts';
 import type { SignIn } from './sign-in.ts';
@@ -12,6 +13,8 @@ export interface AppDeps {
   readonly log: Log;
   /** Who may come in, and for which account. */
   readonly signIn: SignIn;
+  /** null: there is no database to keep them in. */
+  readonly apiKeys: ApiKeys | null;
   readonly limits: ApiLimits;
   /** False while the process starts or drains: then it is alive but not ready. */
   readonly ready: () => boolean;

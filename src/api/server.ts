@@ -5,6 +5,7 @@ import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Log } from '../model/log.ts';
+import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Operations } from '../operations/operations.ts';
 import { createApp } from './app.ts';
 import { PROBLEM_MEDIA_TYPE, renderProblem, statusOf } from './errors.ts';
@@ -19,6 +20,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** Absent = nobody signs in. */
   readonly signIn?: SignIn;
+  /** Absent or null = there is no database to keep them in. */
+  readonly apiKeys?: ApiKeys | null;
   /** Merged over API_LIMITS. */
   readonly limits?: Partial<ApiLimits>;
   /** False while the process is not to get traffic yet; absent = from the start. */
@@ -48,6 +51,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     ready: () => !closing.signal.aborted && (options.ready?.() ?? true),
     keylessReplayWindowMs: options.keylessReplayWindowMs ?? 0,
     publicUrl: options.publicUrl ?? null,
+    apiKeys: options.apiKeys ?? null,
     signIn: options.signIn ?? createNoSignIn({ publicUrl: options.publicUrl ?? null }),
     closing: closing.signal,
   });

@@ -1,9 +1,10 @@
 /** The step from a request to an accepted operation, the same for every surface. */
 import type { Surface } from '../model/operation.ts';
 import type { SubmitFields } from '../model/submit-fields.ts';
-import type { OperationView, SubmitRequest } from '../operations/operations.ts';
+import type { Operations, SubmitRequest } from '../operations/operations.ts';
 import type { ApiContext, AppDeps } from './context.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
 import { absoluteUrl, retryAfterSeconds } from './render.ts';
 import { requestBody } from './request-body.ts';
 
@@ -19,12 +20,14 @@ export interface Submission {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+export type Accepted = Awaited<ReturnType<Operations['submit']>>;
+
 /** Resolves when the operation is kept. The body goes to the verb unread: no parser of Hono's sees it. */
 export async function submit(
   c: ApiContext,
   deps: Pick<AppDeps, 'operations'>,
   submission: Submission,
-): Promise<{ readonly operation: OperationView; readonly replayed: boolean }> {
+): Promise<Accepted> {
   const key = readIdempotencyKey(c.req.header('Idempotency-Key'));
   const body = requestBody(c);
   try {
@@ -53,11 +56,12 @@ export async function submit(
 export function acceptedHeaders(
   c: ApiContext,
   deps: Pick<AppDeps, 'publicUrl'>,
-  accepted: { readonly operation: OperationView; readonly replayed: boolean; readonly statusPath: string },
+  accepted: Accepted & { readonly statusPath: string },
 ): Record<string, string> {
   return {
     Location: absoluteUrl(c, accepted.statusPath, deps.publicUrl),
     'Retry-After': String(retryAfterSeconds(accepted.operation) ?? 1),
+    ...rateLimitHeaders(accepted.limits ?? []),
     ...(accepted.replayed ? { 'Idempotent-Replayed': 'true' } : {}),
   };
 }

@@ -19,6 +19,7 @@ export function appOver(
     ready: () => true,
     keylessReplayWindowMs: 600_000,
     publicUrl: null,
+    apiKeys: null,
     signIn: createNoSignIn({ publicUrl: null }),
     closing: new AbortController().signal,
     ...deps,
