@@ -14,6 +14,11 @@ export type ReadItem =
 
 export interface ItemReader {
   read(position: number): ReadItem;
+  /**
+   * What `dedupeBy` says of the item; null where `read` finds it invalid, or where nothing is to be said of it. Cheaper
+   * than `read`.
+   */
+  keyOf(position: number): string | null;
   line(position: number): number;
   /** What is known of an item that is not to be applied. */
   label(position: number): ItemLabel;
@@ -26,9 +31,10 @@ const STRETCH_BYTES = 32 * 1024;
 export function createItemReader(chunk: Chunk, target: Target, uid: string): ItemReader {
   const faults = new Map(chunk.header.faults.map((fault) => [fault.position, fault] as const));
   const textOf = createDecoder(chunk);
-  const parse = createParser(chunk, target);
+  const parse = createParser(chunk, target, parseExact);
+  const parsePlain = createParser(chunk, target, plainly);
 
-  function readText(position: number): Parsed {
+  function readText(position: number, parse: (text: string) => Parsed): Parsed {
     const fault = faults.get(position);
     if (fault !== undefined) return refused(fault.code, fault.message, fault.column);
     const text = textOf(position);
@@ -37,7 +43,7 @@ export function createItemReader(chunk: Chunk, target: Target, uid: string): Ite
 
   return {
     read(position) {
-      const parsed = readText(position);
+      const parsed = readText(position, parse);
       if (!parsed.ok) return { ok: false, error: parsed.error, label: NO_LABEL };
       const { value, exact } = parsed.json;
       const label = target.label?.(exact) ?? NO_LABEL;
@@ -46,9 +52,20 @@ export function createItemReader(chunk: Chunk, target: Target, uid: string): Ite
       const idempotencyKey = idempotencyKeyAt(chunk, uid, position);
       return { ok: true, item: { index: indexAt(chunk, position), item: checked.data, exact, idempotencyKey }, label };
     },
+    keyOf(position) {
+      try {
+        const parsed = readText(position, parsePlain);
+        if (!parsed.ok) return null;
+        const checked = target.item.safeParse(parsed.json.value);
+        return checked.success ? (target.dedupeBy?.(checked.data) ?? null) : null;
+      } catch {
+        // A target's bug shows where the item is applied.
+        return null;
+      }
+    },
     line: (position) => chunk.lines[position] ?? 0,
     label(position) {
-      const parsed = readText(position);
+      const parsed = readText(position, parse);
       return parsed.ok ? (target.label?.(parsed.json.exact) ?? NO_LABEL) : NO_LABEL;
     },
   };
@@ -79,9 +96,17 @@ function createDecoder(chunk: Chunk): (position: number) => string | null {
   };
 }
 
-function createParser(chunk: Chunk, target: Target): (text: string) => Parsed {
+type Parse = (text: string) => ParsedJson;
+
+/** For those who only check the item: whether it is JSON does not depend on its digits. */
+function plainly(text: string): ParsedJson {
+  const value: unknown = JSON.parse(text);
+  return { value, exact: value };
+}
+
+function createParser(chunk: Chunk, target: Target, parse: Parse): (text: string) => Parsed {
   const { format } = chunk.header;
-  if (format.kind === 'json') return parseJson;
+  if (format.kind === 'json') return (text) => parseJson(text, parse);
   return (text) => {
     const row = parseCsvRow(text, format.delimiter);
     if ('message' in row) return refused('invalid_csv', row.message, row.column);
@@ -94,16 +119,16 @@ function createParser(chunk: Chunk, target: Target): (text: string) => Parsed {
       const cell = row.cells[i];
       if (cell !== undefined && cell !== '') cells[column] = cell;
     }
-    return parseJson(target.fromRow?.(cells) ?? JSON.stringify(cells));
+    return parseJson(target.fromRow?.(cells) ?? JSON.stringify(cells), parse);
   };
 }
 
-function parseJson(text: string): Parsed {
+function parseJson(text: string, parse: Parse): Parsed {
   if (text.length > 2 * ITEM_DEPTH_MAX && depthOf(text) > ITEM_DEPTH_MAX) {
     return refused('item_too_deep', `the item is nested deeper than ${ITEM_DEPTH_MAX} levels`);
   }
   try {
-    return { ok: true, json: parseExact(text) };
+    return { ok: true, json: parse(text) };
   } catch (error) {
     const position = /position (\d+)/.exec(String(error))?.[1];
     const column = position === undefined ? text.length + 1 : Number(position) + 1;
