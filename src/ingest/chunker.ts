@@ -11,6 +11,8 @@ export interface ChunkSizes {
   readonly chunksPerSize: number;
   readonly bytesMax: number;
   readonly chunksMax: number;
+  /** Items of all chunks together. */
+  readonly totalMax: number;
 }
 
 export const CHUNK_SIZES: ChunkSizes = {
@@ -19,6 +21,7 @@ export const CHUNK_SIZES: ChunkSizes = {
   chunksPerSize: CHUNKS_PER_SIZE,
   bytesMax: CHUNK_BYTES_MAX,
   chunksMax: CHUNKS_MAX,
+  totalMax: Infinity,
 };
 
 export type EncodedChunk = Parameters<ChunkSink>[0];
@@ -97,6 +100,7 @@ export function createChunker(sizes: ChunkSizes, itemBytesMax: number, format: (
     },
     fail,
     finish: () => {
+      if (firstIndex + items >= sizes.totalMax) throw tooManyItems(sizes.totalMax);
       if (items > 0 && (items === itemsMax || length > sizes.bytesMax)) cut();
       if (fault !== null) faults.push({ position: items, ...fault });
       fault = null;
@@ -127,6 +131,11 @@ function grown(payload: Buffer, length: number, needed: number) {
   const larger = Buffer.allocUnsafeSlow(Math.max(2 * payload.length, needed));
   payload.copy(larger, 0, 0, length);
   return larger;
+}
+
+function tooManyItems(itemsMax: number): TrancheError {
+  const facts = { limit: itemsMax, unit: 'items' };
+  return new TrancheError('content_too_large', `the body has more than ${itemsMax} items, split it`, facts);
 }
 
 function tooManyChunks(chunksMax: number): TrancheError {

@@ -29,9 +29,8 @@ export function createIngest(options: IngestOptions = {}): Ingest {
     const receiver = createReceiver(request);
     try {
       const decoder = createDecoder(receiver.bytes, coding, request.bytesMax);
-      const part = await openPart(decoder, declared, request.contentType ?? '');
-      const { chunkItemsFirst: itemsFirst } = request;
-      return await frame(part, request, itemsFirst === undefined ? sizes : { ...sizes, itemsFirst }, delivery);
+      const part = await openPart(decoder, declared, request);
+      return await frame(part, request, sizesFor(sizes, request), delivery);
     } finally {
       receiver.close();
       // Nobody may still be writing a chunk when the caller clears up behind a throw.
@@ -40,18 +39,24 @@ export function createIngest(options: IngestOptions = {}): Ingest {
   };
 }
 
+function sizesFor(sizes: ChunkSizes, { chunkItems, chunkItemsFirst, itemsMax }: IngestRequest): ChunkSizes {
+  const total = itemsMax ?? sizes.totalMax;
+  if (chunkItems !== undefined) return { ...sizes, itemsFirst: chunkItems, itemsMax: chunkItems, totalMax: total };
+  return { ...sizes, itemsFirst: chunkItemsFirst ?? sizes.itemsFirst, totalMax: total };
+}
+
 /** A body that is not multipart is a file part without fields. */
 async function openPart(
   decoder: Decoder,
   declared: MediaType | typeof MULTIPART,
-  contentType: string,
+  { contentType, plainFileType }: IngestRequest,
 ): Promise<FilePart> {
-  if (declared === MULTIPART) return openMultipart(decoder, contentType);
+  if (declared === MULTIPART) return openMultipart(decoder, contentType ?? '', plainFileType);
   return { mediaType: declared, bytes: decoder.bytes, fields: new Map() };
 }
 
 async function frame(part: FilePart, request: IngestRequest, sizes: ChunkSizes, delivery: Delivery): Promise<Ingested> {
-  const payload = createPayload(part.bytes);
+  const payload = createPayload(part.bytes, request.payloadBytesMax ?? null);
   const chunker = createChunker(sizes, request.itemBytesMax, () => framer.format());
   const framer = createFramer(part.mediaType, chunker, request.itemBytesMax);
 

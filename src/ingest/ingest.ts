@@ -16,6 +16,14 @@ export interface IngestRequest {
   readonly itemBytesMax: number;
   /** Items of the first chunks where the target is known and says so; absent = the default. */
   readonly chunkItemsFirst?: number;
+  /** Items of every chunk, instead of chunks that grow; absent = they grow. */
+  readonly chunkItems?: number;
+  /** Items of the body; beyond them 413. Absent or null = no bound. */
+  readonly itemsMax?: number | null;
+  /** Bytes of the decoded payload, of a multipart body's `file` part alone; beyond them 413. Absent or null = no bound. */
+  readonly payloadBytesMax?: number | null;
+  /** What a `file` part is taken for whose type and name do not tell, e.g. `text/csv`; absent = 415. */
+  readonly plainFileType?: string;
   readonly signal: AbortSignal;
 }
 

@@ -43,13 +43,25 @@ export function parseContentType(contentType: string | null): MediaType | typeof
   return { essence, framing };
 }
 
-/** A part's own type where it is a known one, else by the extension of its file name. Throws unsupported_media_type. */
-export function partMediaType(partType: string, filename: string | undefined): MediaType {
+/** What clients call a file when they do not know, or when Excel is the program that opens it. */
+const PLAIN_TYPES: ReadonlySet<string> = new Set([
+  '',
+  'application/octet-stream',
+  'text/plain',
+  'application/vnd.ms-excel',
+]);
+
+/**
+ * A part's own type where it is a known one, else by the extension of its file name, else `plainType` where its own
+ * says nothing. Throws unsupported_media_type.
+ */
+export function partMediaType(partType: string, filename: string | undefined, plainType?: string): MediaType {
   const essence = essenceOf(partType);
   const known = FRAMINGS.get(essence);
   if (known !== undefined) return { essence, framing: known };
   const extension = /\.([^.]+)$/.exec(filename ?? '')?.[1]?.toLowerCase() ?? '';
-  const byExtension = ESSENCE_BY_EXTENSION.get(extension) ?? '';
+  const fallback = PLAIN_TYPES.has(essence) ? plainType : undefined;
+  const byExtension = ESSENCE_BY_EXTENSION.get(extension) ?? fallback ?? '';
   const framing = FRAMINGS.get(byExtension);
   if (framing === undefined)
     throw unsupportedMediaType(`part "file" is ${essence} and its name has no known extension`);

@@ -27,7 +27,7 @@ interface FoundPart {
 }
 
 /** Reads up to the part `file`. Throws malformed_body, unsupported_media_type, and what `decoder.bytes` throws. */
-export async function openMultipart(decoder: Decoder, contentType: string): Promise<FilePart> {
+export async function openMultipart(decoder: Decoder, contentType: string, plainFileType?: string): Promise<FilePart> {
   const fields = new Map<string, string>();
   const parser = createParser(contentType);
   const found = Promise.withResolvers<FoundPart | null>();
@@ -65,7 +65,7 @@ export async function openMultipart(decoder: Decoder, contentType: string): Prom
     throw (await ended.promise) ?? malformed('the multipart body has no part named "file"', decoder.decodedBytes());
   try {
     if (!TRANSFER_ENCODINGS.has(part.encoding)) throw unsupportedContentCoding(part.encoding);
-    const mediaType = partMediaType(part.mimeType, part.filename);
+    const mediaType = partMediaType(part.mimeType, part.filename, plainFileType);
     return { mediaType, fields, bytes: partBytes(part.stream, ended.promise, () => parser.destroy()) };
   } catch (error) {
     parser.destroy();

@@ -20,7 +20,7 @@ export interface Payload {
 }
 
 /** The hash is that of the client's file, byte order mark included. */
-export function createPayload(source: AsyncIterable<Buffer>): Payload {
+export function createPayload(source: AsyncIterable<Buffer>, bytesMax: number | null): Payload {
   const hash = createHash('sha256');
   let seen = 0;
 
@@ -29,6 +29,7 @@ export function createPayload(source: AsyncIterable<Buffer>): Payload {
     for await (const bytes of source) {
       hash.update(bytes);
       seen += bytes.length;
+      if (bytesMax !== null && seen > bytesMax) throw tooLarge(bytesMax);
       if (head === null) {
         yield* cut(bytes, seen - bytes.length);
         continue;
@@ -41,6 +42,11 @@ export function createPayload(source: AsyncIterable<Buffer>): Payload {
     if (head !== null) yield* withoutMark(head);
   }
   return { pieces: pieces(), bytes: () => seen, sha256: () => hash.digest('hex') };
+}
+
+function tooLarge(bytesMax: number): TrancheError {
+  const facts = { limit: bytesMax, unit: 'bytes' };
+  return new TrancheError('content_too_large', `the file is larger than ${bytesMax} bytes, split it`, facts);
 }
 
 function* withoutMark(head: Buffer): Generator<Piece> {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createIngest } from '../../../src/ingest/index.ts';
 import { decodeChunk } from '../../../src/model/chunk.ts';
-import { bodyOf, JSON_TYPE, LINES_TYPE, refusal, request, take, takeText, texts } from './harness.ts';
+import { bodyOf, CSV_TYPE, JSON_TYPE, LINES_TYPE, refusal, request, take, takeText, texts } from './harness.ts';
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => `${n}`).join('\n');
 
@@ -103,5 +103,48 @@ describe('the sink', () => {
     expect(await refusal(createIngest()(request(bodyOf('[]'), JSON_TYPE), sink))).toBe('no_items');
     expect(calls).toBe(0);
     expect((await take(bodyOf('[1]'), JSON_TYPE)).onlys).toEqual([true]);
+  });
+});
+
+describe('a bound on the items of a body', () => {
+  it.each([
+    ['JSON', JSON_TYPE, '[1,2,3]'],
+    ['NDJSON', LINES_TYPE, '1\n2\n3\n'],
+    ['CSV', CSV_TYPE, 'a\n1\n2\n3\n'],
+  ])('lets %s with as many through and refuses one more, whatever the chunks', async (_name, type, body) => {
+    for (const chunkItems of [1, 2, 3, 100]) {
+      expect((await takeText(body, type, { itemsMax: 3, chunkItems })).result.total).toBe(3);
+      const refused = takeText(body, type, { itemsMax: 2, chunkItems });
+      await expect(refused).rejects.toMatchObject({ code: 'content_too_large', facts: { limit: 2, unit: 'items' } });
+    }
+  });
+
+  it('refuses as soon as the item that is too many has come, the rest unread', async () => {
+    let read = 0;
+    const body = new Readable({
+      highWaterMark: 1,
+      read() {
+        read++;
+        this.push(`${read}\n`);
+      },
+    });
+    expect(await refusal(take(body, LINES_TYPE, { itemsMax: 5 }))).toBe('content_too_large');
+    expect(read).toBeLessThan(20);
+    body.destroy();
+  });
+});
+
+describe('a bound on the payload', () => {
+  it('takes exactly so many bytes and refuses one more', async () => {
+    expect((await takeText('[1,2]', JSON_TYPE, { payloadBytesMax: 5 })).result.total).toBe(2);
+    const refused = takeText('[1,2]', JSON_TYPE, { payloadBytesMax: 4 });
+    await expect(refused).rejects.toMatchObject({ code: 'content_too_large', facts: { limit: 4, unit: 'bytes' } });
+  });
+});
+
+describe('a size of chunks that the request names', () => {
+  it('is that of every chunk, instead of chunks that grow', async () => {
+    const { result } = await takeText(numbers(100), LINES_TYPE, { chunkItems: 7 });
+    expect(result.chunkItems).toEqual([...Array.from({ length: 14 }, () => 7), 2]);
   });
 });

@@ -131,4 +131,18 @@ describe('multipart', () => {
     });
     expect(await refusal(take(partsBody([bytes]), TYPE, { ...options, bytesMax: 50_000 }))).toBe('content_too_large');
   });
+
+  it.each(['application/octet-stream', 'text/plain', 'application/vnd.ms-excel'])(
+    'takes a part of type %s and no telling name for what the surface expects',
+    async (type) => {
+      const part = file('a\n1\n', { type, filename: 'contacts.txt' });
+      expect((await taken([part], { plainFileType: CSV_TYPE })).result.input.mediaType).toBe(CSV_TYPE);
+      expect(await refusal(taken([part]))).toBe('unsupported_media_type');
+    },
+  );
+
+  it('never takes a part that says it is something else', async () => {
+    const part = file('a\n1\n', { type: 'image/png', filename: 'a.png' });
+    expect(await refusal(taken([part], { plainFileType: CSV_TYPE }))).toBe('unsupported_media_type');
+  });
 });
