@@ -7,15 +7,18 @@ import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
 import { createIngest } from './ingest/index.ts';
 import { startMockVendor } from './mock-vendor/server.ts';
+import type { Database } from './model/database.ts';
 import type { Log } from './model/log.ts';
 import { TASK_QUEUE } from './model/workflow-contract.ts';
 import { createOperations } from './operations/index.ts';
 import type { OperationsSettings } from './operations/settings.ts';
 import type { BlobStore } from './storage/blob-store.ts';
 import { openBlobStore } from './storage/open-store.ts';
+import { openPreparedDatabase } from './storage/prepared-database.ts';
 import { createRecords } from './storage/records.ts';
+import { CORE_MIGRATIONS } from './storage/schema.ts';
 import { createSegments } from './storage/segments.ts';
-import { createTargetRegistry, findTarget, type PlanDefaults } from './targets/index.ts';
+import { createTargetRegistry, findTarget, type PlanDefaults, TARGETS } from './targets/index.ts';
 import { installRuntime, openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
 import { createVendorClient } from './vendors/client.ts';
 import { createLocalSlots } from './vendors/local-slots.ts';
@@ -40,9 +43,18 @@ export async function runMockVendor(config: Config, log: Log): Promise<RunningPa
   return { url: vendor.url, failed: never(), stop: () => vendor.close() };
 }
 
+/** The embedded one. Loaded here alone: it is large. */
+export async function runDatabase(config: Config, log: Log): Promise<RunningPart> {
+  const { startEmbeddedDatabase } = await import('./embedded/database.ts');
+  const database = await startEmbeddedDatabase({ dataDir: config.dataDir, port: config.database.port, log });
+  log('info', 'database serves', { url: database.url });
+  return { url: database.url, failed: database.failed, stop: () => database.close() };
+}
+
 export async function runApi(config: Config, log: Log, signal: AbortSignal): Promise<RunningPart> {
   const store = await openStore(config);
   const storage = { store, records: createRecords(store), segments: createSegments(store) };
+  const database = openOwnDatabase(config, 'api', log);
   const connection = openConnection(config);
   const { namespace } = config.temporal;
   const stopping = new AbortController();
@@ -54,6 +66,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     storage,
     ingest: createIngest(),
     client: new Client({ connection, namespace }),
+    database,
     targets: createTargetRegistry(planDefaults(config)),
     settings: operationsSettings(config),
     log,
@@ -75,7 +88,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
       stopping.abort();
       await server.close();
       await operations.stop();
-      await Promise.allSettled([connection.close(), store.close()]);
+      await Promise.allSettled([connection.close(), store.close(), database?.close()]);
     },
   };
 }
@@ -86,6 +99,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
   const { namespace } = config.temporal;
   const identity = `${process.pid}@${hostname()}`;
   const store = await openStore(config);
+  const database = openOwnDatabase(config, 'worker', log);
   const native = await openNativeConnection(config, signal);
   const connection = openConnection(config);
   await prepareNamespace({ connection, namespace, retentionDays: config.operations.retentionDays, log }, signal);
@@ -100,6 +114,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       store,
       records: createRecords(store),
       segments: createSegments(store),
+      database,
       findTarget,
       findVendor: (name) => vendors.get(name),
       heartbeat: createHeartbeat(connection, { namespace, identity }, config.worker.heartbeatTimeoutMs),
@@ -123,7 +138,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
     async stop() {
       await worker.stop();
       await Promise.allSettled([...vendors.values()].map((vendor) => vendor.client.close()));
-      await Promise.allSettled([native.close(), connection.close(), store.close()]);
+      await Promise.allSettled([native.close(), connection.close(), store.close(), database?.close()]);
     },
   };
 }
@@ -136,6 +151,15 @@ async function openStore({ blobUrl, blobs }: Config): Promise<BlobStore> {
   );
   await store.check();
   return store;
+}
+
+/** Null where none is set: what needs one then says so. Not waited for: it may come later than we do. */
+function openOwnDatabase({ database }: Config, part: 'api' | 'worker', log: Log): Database | null {
+  const { url, connectionsMax, statementTimeoutMs } = database;
+  if (url === '') return null;
+  const migrations = [...CORE_MIGRATIONS, ...TARGETS.flatMap((target) => target.migrations ?? [])];
+  const applicationName = `tranche-${part}`;
+  return openPreparedDatabase({ url, connectionsMax, applicationName, statementTimeoutMs, migrations, log });
 }
 
 /** Bounded, so that one call on a dead link does not keep back the next one on a live one. */

@@ -1,6 +1,6 @@
-/** Entry: the whole stack (`all`), or one of its parts as a process of its own (`api`, `worker`, `mock-vendor`). */
+/** Entry: the whole stack (`all`), or one of its parts as a process of its own (`api`, `worker`, `database`, `mock-vendor`). */
 import { type Config, environment, readConfig } from './config.ts';
-import { type RunningPart, runApi, runMockVendor, runWorker } from './deps.ts';
+import { type RunningPart, runApi, runDatabase, runMockVendor, runWorker } from './deps.ts';
 import { startStack } from './embedded/stack.ts';
 import { createLog } from './log.ts';
 import type { Log } from './model/log.ts';
@@ -17,6 +17,7 @@ const MODES: Readonly<Record<string, Start>> = {
   all: startAll,
   api: (config, log, signal) => startPart(runApi(config, log, signal)),
   worker: (config, log, signal) => startPart(runWorker(config, log, signal)),
+  database: (config, log) => startPart(runDatabase(config, log)),
   'mock-vendor': (config, log) => startPart(runMockVendor(config, log)),
 };
 

@@ -108,6 +108,35 @@ export const SETTINGS = {
       secret: true as const,
     },
   },
+  database: {
+    url: {
+      ...setting(
+        'DATABASE_URL',
+        '',
+        url('postgres:', 'postgresql:'),
+        'PostgreSQL (14 or later) for contacts and other entities, limits and API keys: `postgres://user:password@host:5432/name`. Empty: `npm start` runs one of its own in the data folder; other commands have none.',
+      ),
+      secret: true as const,
+    },
+    port: setting(
+      'DATABASE_PORT',
+      '0',
+      whole(0, 65_535),
+      'Port of the embedded database on 127.0.0.1. 0 = any free one, named in the log.',
+    ),
+    connectionsMax: setting(
+      'DATABASE_CONNECTIONS_MAX',
+      '8',
+      whole(1, 1_000),
+      'Connections to the database, per process.',
+    ),
+    statementTimeoutMs: setting(
+      'DATABASE_STATEMENT_TIMEOUT_MS',
+      '15000',
+      whole(100, 3_600_000),
+      'Milliseconds after which a statement is given up. A process that freezes in a transaction loses it after 30 s.',
+    ),
+  },
   vendors: {
     mockVendor: setting('MOCK_VENDOR', 'on', flag(), '`npm start` runs the mock vendor too.'),
     mockVendorPort: setting('MOCK_VENDOR_PORT', '4010', whole(0, 65_535), 'Port of the mock vendor. 0 = any free one.'),
@@ -260,6 +289,7 @@ export const SETTING_GROUPS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   server: 'Server',
   temporal: 'Temporal',
   blobs: 'Blob store',
+  database: 'Database',
   vendors: 'Vendors',
   ingest: 'Uploads',
   operations: 'Operations',

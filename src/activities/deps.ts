@@ -1,4 +1,5 @@
 /** What activities are given; the one wiring place fills it in. */
+import type { Database } from '../model/database.ts';
 import type { Log } from '../model/log.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Records } from '../storage/records.ts';
@@ -10,6 +11,8 @@ export interface ActivityDeps {
   readonly store: BlobStore;
   readonly records: Records;
   readonly segments: Segments;
+  /** Null where the service has none. */
+  readonly database: Database | null;
   /** Throws where there is none of this name. */
   readonly findTarget: (name: string) => Target;
   readonly findVendor: (name: string) => Vendor | undefined;

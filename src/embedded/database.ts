@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../model/log.ts';
 import { type EmbeddedPostgres, openEmbeddedPostgres } from './pglite.ts';
+import { embeddedDatabaseUrl } from './ports.ts';
 import { isLock, type ProcessLock, tryProcessLock } from './process-lock.ts';
 import { startWireServer, type WireServer } from './wire-server.ts';
 
@@ -28,11 +29,6 @@ const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 const VACUUM_BYTES = 256 * 1024 * 1024;
 /** The same while nobody writes. */
 const VACUUM_BYTES_QUIET = 1024 * 1024;
-
-/** What a client on this machine connects with: no password, as the port is bound to it alone. */
-export function embeddedDatabaseUrl(port: number): string {
-  return `postgres://postgres@127.0.0.1:${port}/postgres`;
-}
 
 export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
   const { dataDir, port, log } = options;

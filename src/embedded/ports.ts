@@ -1,4 +1,4 @@
-/** Ports of the embedded stack: is one free, which one is. */
+/** Ports of the embedded stack: is one free, which one is, and the database's as a URL. */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
@@ -13,6 +13,11 @@ export function isPortFree(host: string, port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
+}
+
+/** What a client on this machine connects to the embedded database with: no password, as its port is bound to it alone. */
+export function embeddedDatabaseUrl(port: number): string {
+  return `postgres://postgres@127.0.0.1:${port}/postgres`;
 }
 
 /** `preferred` where it is free. */

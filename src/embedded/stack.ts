@@ -1,11 +1,11 @@
-/** The embedded stack (`npm start`): Temporal, mock vendor, API and worker as one supervised tree on one data folder. */
+/** The embedded stack (`npm start`): Temporal, database, mock vendor, API and worker as one supervised tree on one data folder. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config, Environment } from '../config.ts';
 import type { Log } from '../model/log.ts';
 import { createPart, type Part, type PartCommand } from './part.ts';
-import { findFreePort, isPortFree } from './ports.ts';
+import { embeddedDatabaseUrl, findFreePort, isPortFree } from './ports.ts';
 import { isLock, type ProcessLock, tryProcessLock } from './process-lock.ts';
 import { provideTemporalBinary } from './temporal-binary.ts';
 import { chooseTemporalPort, chooseUiPort, stopStaleServer, temporalServerCommand } from './temporal-server.ts';
@@ -24,7 +24,7 @@ export interface Stack {
   readonly parts: readonly Part[];
   /** Resolves once the API says that it is ready and a worker polls; rejects where the signal comes first. */
   ready(signal: AbortSignal): Promise<void>;
-  /** In order: API, worker, vendor, Temporal. `force`: everything at once, by SIGKILL. */
+  /** In order: API, worker, vendor, database, Temporal. `force`: everything at once, by SIGKILL. */
   stop(options?: { readonly force?: boolean }): Promise<void>;
 }
 
@@ -45,6 +45,8 @@ const WORKER_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' 
 interface Ports {
   readonly api: number;
   readonly vendor: number;
+  /** Null where the operator has a database. */
+  readonly database: number | null;
   temporal: number | null;
 }
 
@@ -57,6 +59,7 @@ export async function startStack(deps: StackDeps): Promise<Stack> {
     const ports: Ports = {
       api: await choosePort('PORT', config.server.host, config.server.port),
       vendor: await choosePort('MOCK_VENDOR_PORT', LOCAL, config.vendors.mockVendorPort),
+      database: config.database.url === '' ? await choosePort('DATABASE_PORT', LOCAL, config.database.port) : null,
       temporal: null,
     };
     const binary = config.embeddedTemporal ? await findBinary(deps) : null;
@@ -96,7 +99,8 @@ function createParts(deps: StackDeps, ports: Ports, binary: string | null): read
   const own = (name: string): Part =>
     createPart({ name, graceMs, command: async () => ownCommand(name, childEnvironment(deps, ports)) }, log);
   followers.push(own('worker'), own('api'));
-  return [...temporal, ...(config.vendors.mockVendor ? [own('mock-vendor')] : []), ...followers];
+  const database = ports.database === null ? [] : [own('database')];
+  return [...temporal, ...database, ...(config.vendors.mockVendor ? [own('mock-vendor')] : []), ...followers];
 }
 
 function temporalPart(deps: StackDeps, ports: Ports, binary: string, followers: readonly Part[]): Part {
@@ -134,9 +138,14 @@ function childEnvironment({ config, env }: StackDeps, ports: Ports): Environment
   const embedded = config.embeddedTemporal
     ? { TEMPORAL_ADDRESS: `${LOCAL}:${ports.temporal}`, TEMPORAL_TLS: 'off', TEMPORAL_API_KEY: '' }
     : {};
+  const database =
+    ports.database === null
+      ? {}
+      : { DATABASE_URL: embeddedDatabaseUrl(ports.database), DATABASE_PORT: String(ports.database) };
   return {
     ...env,
     ...embedded,
+    ...database,
     PORT: String(ports.api),
     DATA_DIR: config.dataDir,
     BLOB_URL: config.blobUrl,

@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Chunk } from '../model/chunk.ts';
+import type { Database } from '../model/database.ts';
 import type { Log } from '../model/log.ts';
 import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -33,6 +34,8 @@ export interface OperationsDeps {
   readonly storage: OperationsStorage;
   readonly ingest: Ingest;
   readonly client: Client;
+  /** Null where the service has none. It may be away: what needs none must not wait for it. */
+  readonly database: Database | null;
   readonly targets: TargetRegistry;
   readonly settings: OperationsSettings;
   /** The limits of accounts and their sweep; absent where no limit is set. */

@@ -1,5 +1,6 @@
 /** Whether this process can keep what it is given (store), have it run (Temporal), and whether anybody works (workers). */
 import type { Client } from '@temporalio/client';
+import type { Database } from '../model/database.ts';
 import { TASK_QUEUE } from '../model/workflow-contract.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { within } from './deadline.ts';
@@ -15,21 +16,24 @@ const WORKFLOW_QUEUE = 1;
 export interface HealthDeps {
   readonly store: BlobStore;
   readonly client: Client;
+  readonly database: Database | null;
 }
 
 type Part = Health['parts'][string];
 
-export function createHealth({ store, client }: HealthDeps): () => Promise<Health> {
+export function createHealth({ store, client, database }: HealthDeps): () => Promise<Health> {
   let cached: { readonly at: number; readonly checking: Promise<Health> } | null = null;
 
   async function check(): Promise<Health> {
-    const [blobs, temporal, workers] = await Promise.all([
+    const [blobs, temporal, workers, sql] = await Promise.all([
       part(() => storeAnswers(store)),
       part(() => temporalAnswers(client)),
       part(() => workersPoll(client)),
+      database === null ? null : part(() => databaseAnswers(database)),
     ]);
-    // Without workers everything is accepted and kept; it runs when one comes.
-    return { ok: blobs.ok && temporal.ok, parts: { store: blobs, temporal, workers } };
+    // Without workers or database everything is accepted and kept; it runs when they come.
+    const parts = { store: blobs, temporal, workers, ...(sql === null ? {} : { database: sql }) };
+    return { ok: blobs.ok && temporal.ok, parts };
   }
 
   return () => {
@@ -61,6 +65,11 @@ async function temporalAnswers(client: Client): Promise<string> {
     client.workflowService.describeNamespace({ namespace }),
   );
   return `namespace ${namespace} is there`;
+}
+
+async function databaseAnswers(database: Database): Promise<string> {
+  const { rows } = await database.query<{ server_version: string }>('SHOW server_version');
+  return `PostgreSQL ${rows[0]?.server_version} answers`;
 }
 
 async function workersPoll(client: Client): Promise<string> {

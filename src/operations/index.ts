@@ -25,7 +25,7 @@ export interface RunningOperations extends Operations {
 }
 
 export function createOperations(deps: OperationsDeps): RunningOperations {
-  const { storage, ingest, client, targets, settings, limits, log } = deps;
+  const { storage, ingest, client, database, targets, settings, limits, log } = deps;
   const { callDeadlineMs, storeDeadlineMs } = settings;
   const link = createTemporalLink(client);
   const nudges = createNudges();
@@ -63,7 +63,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     results,
     errors: createErrorGroups(results),
     input: createInput({ storage, status, storeDeadlineMs }),
-    health: createHealth({ store: storage.store, client }),
+    health: createHealth({ store: storage.store, client, database }),
     limits: async (account) => (await limits?.quotas.standings(account)) ?? [],
     start() {
       reconciler.start();
