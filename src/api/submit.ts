@@ -16,6 +16,7 @@ export interface Submission {
   readonly scheduledAt?: string | null;
   readonly id?: string;
   readonly itemsMax?: number | null;
+  readonly intake?: SubmitRequest['intake'];
   readonly readFields?: SubmitRequest['readFields'];
   readonly metadata: Readonly<Record<string, unknown>>;
 }
@@ -31,13 +32,14 @@ export async function submit(
   const key = readIdempotencyKey(c.req.header('Idempotency-Key'));
   const body = requestBody(c);
   try {
-    const { readFields, ...rest } = submission;
+    const { readFields, intake, ...rest } = submission;
     return await deps.operations.submit({
       id: null,
       scheduledAt: null,
       itemsMax: null,
       ...rest,
       ...(readFields === undefined ? {} : { readFields }),
+      ...(intake === undefined ? {} : { intake }),
       account: c.get('account'),
       key,
       body,

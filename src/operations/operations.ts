@@ -42,10 +42,21 @@ export interface SubmitRequest {
   readonly readFields?: (fields: Readonly<Record<string, string>>) => FormFields;
   /** Items of one body; beyond them 413. null = no bound of the surface's own. */
   readonly itemsMax: number | null;
+  /** How this surface takes a body, where it differs; absent = as everywhere. */
+  readonly intake?: Intake;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly submittedBy: string | null;
   readonly traceId: string;
   readonly signal: AbortSignal;
+}
+
+export interface Intake {
+  /** Of the decoded payload (a form's `file` part alone); beyond them 413. */
+  readonly payloadBytesMax?: number;
+  /** Items of every chunk, instead of chunks that grow. */
+  readonly chunkItems?: number;
+  /** Media type of a `file` part whose type and name do not tell. */
+  readonly plainFileType?: string;
 }
 
 /** What a form says beside its file; absent members are the request's. */

@@ -80,15 +80,13 @@ async function receive(
   request: SubmitRequest,
   staging: Staging,
 ): Promise<Ingested> {
-  const { body, contentType, contentEncoding, signal } = request;
+  const { body, contentType, contentEncoding, itemsMax, signal } = request;
+  const sent = { body, contentType, contentEncoding, itemsMax, signal };
   const { bytesMax, idleTimeoutMs, itemBytesMax } = settings;
   const chunkItemsFirst = request.target === null ? undefined : targets.findTarget(request.target)?.chunkItemsFirst;
-  const sizes = chunkItemsFirst === undefined ? {} : { chunkItemsFirst };
+  const sizes = { ...(chunkItemsFirst === undefined ? {} : { chunkItemsFirst }), ...request.intake };
   try {
-    return await ingest(
-      { body, contentType, contentEncoding, bytesMax, idleTimeoutMs, itemBytesMax, signal, ...sizes },
-      staging.sink,
-    );
+    return await ingest({ ...sent, bytesMax, idleTimeoutMs, itemBytesMax, ...sizes }, staging.sink);
   } catch (error) {
     throw staging.storeFault() ?? error;
   }
