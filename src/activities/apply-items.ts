@@ -131,6 +131,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     const down = observe(task, applied);
     const trial = { counted: task.counted, attempts: task.attempts + 1, doubt: task.doubt };
     const verdict = judge(plan, trial, applied, Date.now(), down);
+    if (isAttemptToKeep(applied) || rows.wasTried(task.position)) rows.tried(task.position, codeOf(applied));
     if (verdict.kind === 'decided') {
       record(rows.decide(task.position, label, verdict.decision));
       return;
@@ -185,4 +186,13 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
   }
 
   return { pump, abandon };
+}
+
+function isAttemptToKeep(applied: Applied): boolean {
+  return applied.kind === 'transient' && applied.code !== 'aborted';
+}
+
+function codeOf(applied: Applied): string {
+  if (applied.kind === 'transient') return applied.code;
+  return applied.kind === 'failed' ? applied.error.code : applied.kind;
 }

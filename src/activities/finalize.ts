@@ -16,7 +16,7 @@ export function createFinalize(deps: Pick<ActivityDeps, 'records'>) {
     async finalize({ ref, summary }: FinalizeInput): Promise<Progress> {
       const ours = await deps.records.createSummary(ref.account, ref.id, summary);
       const standing = ours ? summary : await deps.records.readSummary(ref.account, ref.id, summary.run);
-      await deps.records.deleteOpen(ref.uid);
+      await deps.records.deleteOpen(ref.uid, summary.run);
       return standing ?? summary;
     },
   };

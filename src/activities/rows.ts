@@ -2,7 +2,7 @@
 
 import { type Chunk, indexAt } from '../model/chunk.ts';
 import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
-import type { Deferred, ItemError, ItemOutcome } from '../model/outcome.ts';
+import { type Deferred, type ItemError, type ItemOutcome, TRIALS_KEPT } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
 import { renderResultLine } from '../model/result-line.ts';
 import type { Marks } from '../storage/marks.ts';
@@ -41,6 +41,8 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
   const mine = new Uint8Array(items);
   const deferred = new Map(log.deferred);
   const deferredNow = new Set<number>();
+  const trials = new Map(log.trials);
+  const triedNow = new Set<number>();
   let decidedHere = false;
   const counts = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
 
@@ -68,6 +70,13 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     deferredNow.add(position);
   }
 
+  /** Only of items that needed several attempts: the others cost nothing. */
+  function tried(position: number, code: string): void {
+    const before = trials.get(position) ?? [];
+    trials.set(position, [...before, { at: Date.now(), code }].slice(-TRIALS_KEPT));
+    triedNow.add(position);
+  }
+
   for (const [position, line] of log.lines) lines.set(position, line);
   for (const [position, line] of leavings.lines) {
     if (!lines.has(position)) keep(position, outcomeOfLine(line), line);
@@ -90,6 +99,8 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
   return {
     decide,
     defer,
+    tried,
+    wasTried: (position: number): boolean => trials.size > 0 && trials.has(position),
     tally,
     undecided: () => items - decidedItems(tally()),
     changed: () => decidedHere || deferredNow.size > 0,
@@ -106,11 +117,13 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     segment(whole: boolean): SegmentRows {
       const joined = lines.join((position) => whole || mine[position] === 1);
       const waiting = [...deferred].filter(([position]) => whole || deferredNow.has(position));
+      const attempted = [...trials].filter(([position]) => whole || triedNow.has(position));
       return {
         outcomeLines: joined.lines,
         outcomes: joined.count,
         tally: whole ? tally() : counts,
         deferred: waiting.map(([, row]) => row),
+        trials: attempted.map(([position, of]) => ({ index: indexAt(chunk, position), trials: of })),
       };
     },
   };

@@ -112,11 +112,21 @@ export interface RunRecord {
   /** Blob prefix of its chunks. */
   readonly prefix: string;
   readonly chunkItems: readonly number[];
+  /** Index in the input of each chunk's first item: an item is found by reading one chunk. */
+  readonly firstIndexes: readonly number[];
+  /** Corrected payloads as they came, as chunks of the same kind; null where none were given. */
+  readonly corrections: RunLayer | null;
   /** Outcomes of the items that were not chosen. */
   readonly base: Tally;
   readonly createdAt: string;
   readonly requestedBy: string | null;
   readonly traceId: string;
+}
+
+/** Sparse chunks beside those of a run. */
+export interface RunLayer {
+  readonly prefix: string;
+  readonly firstIndexes: readonly number[];
 }
 
 /** What was changed of an operation since it was accepted; absent members stand as the record and its plan say. */

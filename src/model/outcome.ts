@@ -50,3 +50,18 @@ export interface Deferred {
   /** The vendor has taken it and owes a callback until `notBefore`; absent where it does not. */
   readonly submitted?: { readonly vendorRef: string | null };
 }
+
+/** One attempt at an item: when (epoch ms), and what came of it (an error's code, or the outcome). */
+export interface Tried {
+  readonly at: number;
+  readonly code: string;
+}
+
+/** At most this many are kept of an item, and only where more than one attempt was needed. */
+export const TRIALS_KEPT = 3;
+
+/** Oldest first. */
+export interface ItemTrials {
+  readonly index: number;
+  readonly trials: readonly Tried[];
+}

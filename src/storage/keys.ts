@@ -29,6 +29,11 @@ export function runChunkPrefix(uid: string, run: number, attempt: string): strin
   return `${dataPrefix(uid)}chunks-${run}-${attempt}/`;
 }
 
+/** Corrected payloads that came with an attempt to accept a retry. */
+export function correctionPrefix(uid: string, run: number, attempt: string): string {
+  return `${dataPrefix(uid)}corrections-${run}-${attempt}/`;
+}
+
 export function chunkKey(prefix: string, ordinal: number): string {
   return prefix + pad(ordinal);
 }
@@ -38,9 +43,24 @@ export function marksKey(uid: string, run: number, ordinal: number): string {
   return `${dataPrefix(uid)}marks-${run}/${pad(ordinal)}`;
 }
 
-/** The answers that vendors sent for a chunk's items; one blob an item. */
-export function callbackPrefix(uid: string, run: number, ordinal: number): string {
-  return `${dataPrefix(uid)}callbacks-${run}.${pad(ordinal)}/`;
+/** Answers of one folder: about a small chunk's, so that looking for a chunk's answers lists few of others. */
+const CALLBACKS_PER_FOLDER = 2_500;
+
+/**
+ * The answer that a vendor sent for one item. By index and by the run that the item's idempotency key names, not by
+ * chunk: a retry under the same key finds what came late.
+ */
+export function callbackKey(uid: string, keyRun: number, index: number): string {
+  return `${callbackPrefix(uid, keyRun, index)}${String(index).padStart(10, '0')}`;
+}
+
+/** Of the folder that holds this item's answer. */
+export function callbackPrefix(uid: string, keyRun: number, index: number): string {
+  return `${dataPrefix(uid)}callbacks-${keyRun}.${pad(Math.floor(index / CALLBACKS_PER_FOLDER))}/`;
+}
+
+export function indexOfCallback(key: string): number {
+  return Number(key.slice(-10));
 }
 
 /** A chunk's segments, compacted rows and journals of one run. */
@@ -63,8 +83,13 @@ export function journalKey(uid: string, run: number, ordinal: number, seq: numbe
 
 /** Marks an ingest that goes on or an operation that has not ended; what the reconciler walks. */
 export const OPEN_PREFIX = 'open/';
-export function openKey(uid: string): string {
-  return `${OPEN_PREFIX}${uid}`;
+export function openKey(name: string): string {
+  return `${OPEN_PREFIX}${name}`;
+}
+
+/** Each run has a marker of its own, so that the end of one does not take away what the next one stands by. */
+export function openName(uid: string, run: number): string {
+  return run === 1 ? uid : `${uid}-${run}`;
 }
 
 /** The n-th request of one account with this fingerprint that came without a key. */

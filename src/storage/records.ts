@@ -1,7 +1,7 @@
 /** The small blobs of an operation: record, checkpoint, summary, and the marker that it is still open. */
 import type { OperationRecord, Progress, RunRecord } from '../model/operation.ts';
 import type { BlobStore } from './blob-store.ts';
-import { keylessKey, OPEN_PREFIX, openKey, recordKeys } from './keys.ts';
+import { keylessKey, OPEN_PREFIX, openKey, openName, recordKeys } from './keys.ts';
 
 /**
  * Written before the record and deleted after the summary, so every ingest and operation that somebody must still
@@ -13,6 +13,8 @@ export interface OpenMarker {
   readonly account: string;
   readonly operationId: string | null;
   readonly leaseAt: number;
+  /** Of a retry: the run that it is for. Absent = 1. */
+  readonly run?: number;
 }
 
 /** The operation that an identical body without a key belongs to; `at` in epoch ms. */
@@ -45,9 +47,10 @@ export function createRecords(store: BlobStore) {
       store.put(recordKeys(account, id).checkpoint, json(progress)),
     readCheckpoint: (account: string, id: string) => read<Progress>(store, recordKeys(account, id).checkpoint),
 
-    putOpen: (marker: OpenMarker) => store.put(openKey(marker.uid), json(marker)),
-    readOpen: (uid: string) => read<OpenMarker>(store, openKey(uid)),
-    deleteOpen: (uid: string) => store.delete(openKey(uid)),
+    putOpen: (marker: OpenMarker) => store.put(openKey(openName(marker.uid, marker.run ?? 1)), json(marker)),
+    /** By name, as `listOpen` gives them (`openName`). */
+    readOpen: (name: string) => read<OpenMarker>(store, openKey(name)),
+    deleteOpen: (uid: string, run = 1) => store.delete(openKey(openName(uid, run))),
     async *listOpen(signal?: AbortSignal): AsyncIterable<string> {
       for await (const entry of store.list(OPEN_PREFIX, signal === undefined ? {} : { signal })) {
         yield entry.key.slice(OPEN_PREFIX.length);

@@ -2,12 +2,12 @@
  * A chunk's log: segments committed by exclusive create, and the reading that merges them by index.
  *
  * A segment is one header line (JSON), then outcome lines (each a whole result line, in index order), then deferred
- * lines. Every `CUMULATIVE_EVERY`-th segment repeats all rows before it, so that a long log stays cheap to read.
+ * lines, then the last attempts of items that needed several. Every `CUMULATIVE_EVERY`-th segment repeats all rows before it, so that a long log stays cheap to read.
  */
 
 import { type Chunk, positionOf } from '../model/chunk.ts';
 import { addTallies, EMPTY_TALLY, type Tally } from '../model/operation.ts';
-import type { Deferred, ItemOutcome } from '../model/outcome.ts';
+import type { Deferred, ItemOutcome, ItemTrials, Tried } from '../model/outcome.ts';
 import type { BlobStore } from './blob-store.ts';
 import { chunkLogPrefix, compactedKey, segmentKey } from './keys.ts';
 import { letGo } from './let-go.ts';
@@ -20,6 +20,8 @@ interface SegmentHeader {
   readonly outcomes: number;
   readonly outcomeBytes: number;
   readonly deferred: number;
+  /** Items of which attempts are kept; absent = none. */
+  readonly trials?: number;
   /** Of the outcome lines in this segment. */
   readonly tally: Tally;
 }
@@ -39,6 +41,8 @@ export interface ChunkLog {
   readonly lines: Map<number, Buffer>;
   /** Latest deferred row of undecided items, by position. */
   readonly deferred: Map<number, Deferred>;
+  /** Last attempts by position, of items that needed several. */
+  readonly trials: ReadonlyMap<number, readonly Tried[]>;
 }
 
 export interface SegmentRows {
@@ -47,6 +51,7 @@ export interface SegmentRows {
   readonly outcomes: number;
   readonly tally: Tally;
   readonly deferred: readonly Deferred[];
+  readonly trials?: readonly ItemTrials[];
 }
 
 export type Segments = ReturnType<typeof createSegments>;
@@ -83,15 +88,17 @@ export function createSegments(store: BlobStore) {
 }
 
 function encodeSegment(seq: number, rows: SegmentRows): Buffer {
+  const trials = rows.trials ?? [];
   const header: SegmentHeader = {
     version: 1,
     seq,
     outcomes: rows.outcomes,
     outcomeBytes: rows.outcomeLines.length,
     deferred: rows.deferred.length,
+    ...(trials.length === 0 ? {} : { trials: trials.length }),
     tally: rows.tally,
   };
-  const tail = rows.deferred.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const tail = [...rows.deferred, ...trials].map((row) => `${JSON.stringify(row)}\n`).join('');
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), rows.outcomeLines, Buffer.from(tail)]);
 }
 
@@ -99,6 +106,7 @@ interface Segment {
   readonly header: SegmentHeader;
   readonly outcomeLines: Buffer;
   readonly deferred: readonly Deferred[];
+  readonly trials: readonly ItemTrials[];
 }
 
 function decodeSegment(blob: Buffer): Segment {
@@ -106,11 +114,12 @@ function decodeSegment(blob: Buffer): Segment {
   const header = JSON.parse(blob.toString('utf8', 0, headerEnd)) as SegmentHeader;
   const outcomesEnd = headerEnd + 1 + header.outcomeBytes;
   const tail = blob.toString('utf8', outcomesEnd).split('\n').filter(Boolean);
-  if (tail.length !== header.deferred) throw new Error('segment blob is torn');
+  if (tail.length !== header.deferred + (header.trials ?? 0)) throw new Error('segment blob is torn');
   return {
     header,
     outcomeLines: blob.subarray(headerEnd + 1, outcomesEnd),
-    deferred: tail.map((line) => JSON.parse(line) as Deferred),
+    deferred: tail.slice(0, header.deferred).map((line) => JSON.parse(line) as Deferred),
+    trials: tail.slice(header.deferred).map((line) => JSON.parse(line) as ItemTrials),
   };
 }
 
@@ -151,12 +160,14 @@ async function readLog(store: BlobStore, ref: ChunkLogRef, chunk: Chunk): Promis
   const standing = await readSegments(store, ref);
   const lines = new Map<number, Buffer>();
   const deferred = new Map<number, Deferred>();
+  const trials = new Map<number, readonly Tried[]>();
   for (const segment of standing.compacted === null ? standing.segments : [standing.compacted]) {
     for (const row of segment.deferred) deferred.set(positionOf(chunk, row.index), row);
+    for (const row of segment.trials) trials.set(positionOf(chunk, row.index), row.trials);
     for (const line of splitLines(segment.outcomeLines)) lines.set(positionOf(chunk, indexOfLine(line)), line);
   }
   for (const position of lines.keys()) deferred.delete(position);
-  return { nextSeq: standing.nextSeq, tally: tallyOf(standing), lines, deferred };
+  return { nextSeq: standing.nextSeq, tally: tallyOf(standing), lines, deferred, trials };
 }
 
 /** Segments hold each index once, except cumulative ones, which replace all before them. */
