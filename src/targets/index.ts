@@ -7,8 +7,9 @@ import { createItemReader } from './item-reader.ts';
 import { noop } from './noop.ts';
 import { products } from './products.ts';
 import type { ItemLabel, Target } from './target.ts';
+import { async, sync } from './vendor-jobs.ts';
 
-export const TARGETS: readonly Target[] = [anyItem(products), anyItem(noop)];
+export const TARGETS: readonly Target[] = [anyItem(products), anyItem(noop), anyItem(sync), anyItem(async)];
 
 export const targetNames: readonly string[] = TARGETS.map((target) => target.name);
 
@@ -56,7 +57,11 @@ const DEFAULT_RETRY = {
 export interface PlanDefaults
   extends Partial<Pick<Plan, 'heartbeatTimeoutMs' | 'boxMs' | 'boxMaxMs' | 'windowMax' | 'callTimeoutMs'>> {
   readonly retry?: Partial<Plan['retry']>;
+  /** Of targets whose vendor calls back; null = the service has no secret to sign callback URLs with: they are refused. */
+  readonly callbackTimeoutMs?: number | null;
 }
+
+const CALLBACK_TIMEOUT_MS = 600_000;
 
 /** Throws `invalid_policy`, listing every fault at once. */
 export function resolvePlan(target: Target, policy: Policy, defaults: PlanDefaults = {}): Plan {
@@ -71,6 +76,7 @@ export function resolvePlan(target: Target, policy: Policy, defaults: PlanDefaul
     ...DEFAULT_PLAN,
     ...defaults,
     ...target.plan,
+    callbackTimeoutMs: callbackTimeoutOf(target, defaults),
     ...(policy.concurrency === undefined ? {} : { sliceConcurrency: policy.concurrency }),
     callsPerSecond: policy.callsPerSecond ?? null,
     dedupe: target.dedupeBy !== undefined,
@@ -80,6 +86,12 @@ export function resolvePlan(target: Target, policy: Policy, defaults: PlanDefaul
       ...(policy.maximumAttempts === undefined ? {} : { maximumAttempts: policy.maximumAttempts }),
     },
   };
+}
+
+function callbackTimeoutOf({ name, submit, plan }: Target, { callbackTimeoutMs }: PlanDefaults): number | null {
+  if (submit === undefined) return null;
+  if (callbackTimeoutMs !== null) return plan?.callbackTimeoutMs ?? callbackTimeoutMs ?? CALLBACK_TIMEOUT_MS;
+  throw new TrancheError('unknown_target', `this service is not set up for target ${name}: it has no CALLBACK_SECRET`);
 }
 
 interface Bound {
