@@ -1,6 +1,7 @@
 /** Activities as closures over what they need; workflows import only the type. */
 import type { ActivityDeps } from './deps.ts';
 import { createFinalize } from './finalize.ts';
+import { createPrepare } from './prepare.ts';
 import { createSettle } from './settle.ts';
 import { createSlice } from './slice.ts';
 import { createSurvey } from './survey.ts';
@@ -9,6 +10,7 @@ export type Activities = ReturnType<typeof createActivities>;
 
 export function createActivities(deps: ActivityDeps) {
   return {
+    prepare: createPrepare(deps),
     slice: createSlice(deps),
     settle: createSettle(deps),
     survey: createSurvey(deps),
