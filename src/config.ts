@@ -25,6 +25,8 @@ export type Config = { readonly [Group in keyof Table]: Values<Table[Group]> } &
   readonly vendorUrls: Readonly<Record<string, string>>;
   /** Folder for what is shared between checkouts: the Temporal binary. */
   readonly cacheDir: string;
+  /** Where vendors reach the API; empty = nowhere. */
+  readonly callbackBaseUrl: string;
 };
 
 /** Message for the operator: every fault on a line of its own. */
@@ -93,6 +95,47 @@ function contradictions(values: Groups): string[] {
   return faults;
 }
 
+  const { callbacks, server, temporal, vendors } = values;
+  if (vendors.asyncUrl !== '' && temporal.address !== '' && callbacks.secret === '') {
+    faults.push('CALLBACK_SECRET must be set where ASYNC_VENDOR_URL is');
+  }
+  if (temporal.address !== '' && callbacks.secret !== '' && callbacks.baseUrl === '' && server.publicUrl === '') {
+    faults.push('CALLBACK_BASE_URL or PUBLIC_URL must be set where CALLBACK_SECRET is');
+  }
+  return faults;
+}
+
+/** The processes that face callers; what a supervisor starts was judged with the supervisor. */
+export type Mode = 'all' | 'api';
+
+function signsIn({ access }: Groups): boolean {
+  if (access.auth !== '') return access.auth === 'on';
+  return access.jwtSecret !== '' || access.jwksUrl !== '' || access.adminApiKey !== '';
+}
+
+/** Nobody gets in without signing in unless that was said in words, or nobody but this machine can knock. */
+function openDoors(values: Groups, mode: Mode | null): string[] {
+  const { server, temporal, access, limits, database } = values;
+  if (mode === null) return [];
+  const faults: string[] = [];
+  const ways = 'set JWT_SECRET, JWT_JWKS_URL or ADMIN_API_KEY';
+  const isLocal = LOOPBACK.test(server.host);
+  const signIn = signsIn(values);
+  if (access.auth === 'none' && signsIn({ ...values, access: { ...access, auth: '' } })) {
+    faults.push('AUTH=none contradicts JWT_SECRET, JWT_JWKS_URL and ADMIN_API_KEY: unset either');
+  }
+  if (mode === 'all' && !signIn && !isLocal) {
+    faults.push(`HOST=${server.host} lets others in, and nobody signs in: keep HOST=127.0.0.1, or ${ways}`);
+  }
+  if (mode === 'api' && access.auth === '' && !signIn && (!isLocal || temporal.address !== '')) {
+    faults.push(`nobody would have to sign in: ${ways}, or AUTH=on for API keys alone, or say AUTH=none`);
+  }
+  if (mode === 'api' && database.url === '') {
+    if (access.auth === 'on' && !signsIn({ ...values, access: { ...access, auth: '' } })) {
+      faults.push(`AUTH=on and nothing to sign in with: ${ways}, or DATABASE_URL for API keys`);
+    }
+    if (isLimited(limits)) faults.push('limits of accounts are counted in a database: set DATABASE_URL');
+  }
 function derive(values: Groups, env: Environment): Omit<Config, keyof Table> {
   const dataDir = resolve(values.server.dataDir);
   const caches = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache');
@@ -101,7 +144,14 @@ function derive(values: Groups, env: Environment): Omit<Config, keyof Table> {
     blobUrl: values.blobs.url || pathToFileURL(join(dataDir, 'blobs')).href,
     temporalAddress: values.temporal.address || '127.0.0.1:7233',
     embeddedTemporal: values.temporal.address === '',
-    vendorUrls: { products: values.vendors.productsUrl || `http://127.0.0.1:${values.vendors.mockVendorPort}` },
+    vendorUrls: vendorUrlsOf(values.vendors),
+    callbackBaseUrl: values.callbacks.baseUrl || values.server.publicUrl,
     cacheDir: join(caches, 'tranche'),
   };
+}
+
+/** The mock vendor stands in for those that no URL is set for. */
+function vendorUrlsOf({ productsUrl, syncUrl, asyncUrl, mockVendorPort }: Groups['vendors']): Config['vendorUrls'] {
+  const mock = `http://127.0.0.1:${mockVendorPort}`;
+  return { products: productsUrl || mock, sync: syncUrl || `${mock}/sync`, async: asyncUrl || `${mock}/async` };
 }

@@ -148,6 +148,18 @@ export const SETTINGS = {
     ),
     connections: setting(
       'VENDOR_CONNECTIONS',
+    syncUrl: setting(
+      'SYNC_VENDOR_URL',
+      '',
+      url('http:', 'https:'),
+      'Base URL of the vendor behind the target `sync`. Empty: the mock vendor.',
+    ),
+    asyncUrl: setting(
+      'ASYNC_VENDOR_URL',
+      '',
+      url('http:', 'https:'),
+      'Base URL of the vendor behind the target `async`, which calls back. Empty: the mock vendor.',
+    ),
       '1024',
       whole(1, 10_000),
       'Connections to one vendor, per worker process.',
@@ -167,6 +179,29 @@ export const SETTINGS = {
   },
   ingest: {
     bodyBytesMax: setting(
+  callbacks: {
+    secret: {
+      ...setting(
+        'CALLBACK_SECRET',
+        '',
+        text().refine((it) => it === '' || Buffer.byteLength(it) >= 32, 'must have at least 32 bytes'),
+        'Signs the callback URLs given to vendors; the same for all processes. Empty: `npm start` makes one and keeps it in the data folder; elsewhere targets whose vendor calls back are refused.',
+      ),
+      secret: true as const,
+    },
+    baseUrl: setting(
+      'CALLBACK_BASE_URL',
+      '',
+      url('http:', 'https:'),
+      'Where vendors reach the API. Empty: `PUBLIC_URL`, else (`npm start`) the address of the API. Leave it as it is while operations run: a call repeated under its idempotency key would differ.',
+    ),
+    timeoutMs: setting(
+      'CALLBACK_TIMEOUT_MS',
+      '600000',
+      whole(100, 30 * DAY_MS),
+      'Milliseconds from the moment a vendor has taken an item to the end of waiting for its callback; then it is asked, or the outcome is `unknown`.',
+    ),
+  },
       'BODY_BYTES_MAX',
       '0',
       whole(0, Number.MAX_SAFE_INTEGER),
@@ -236,6 +271,7 @@ export const SETTINGS = {
       whole(0, 100_000),
       'Workflows that one worker process keeps in memory.',
     ),
+  callbacks: 'Callbacks of vendors',
     heartbeatTimeoutMs: setting(
       'HEARTBEAT_TIMEOUT_MS',
       '4000',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config, Environment } from '../config.ts';
 import type { Log } from '../model/log.ts';
+import { provideCallbackSecret } from './callback-secret.ts';
 import { createPart, type Part, type PartCommand } from './part.ts';
 import { embeddedDatabaseUrl, findFreePort, isPortFree } from './ports.ts';
 import { isLock, type ProcessLock, tryProcessLock } from './process-lock.ts';
@@ -62,9 +63,10 @@ export async function startStack(deps: StackDeps): Promise<Stack> {
       database: config.database.url === '' ? await choosePort('DATABASE_PORT', LOCAL, config.database.port) : null,
       temporal: null,
     };
+    const callbacks = await callbackEnvironment(config, ports);
     const binary = config.embeddedTemporal ? await findBinary(deps) : null;
     if (binary !== null) ports.temporal = await temporalPort(deps);
-    const parts = createParts(deps, ports, binary);
+    const parts = createParts({ ...deps, env: { ...deps.env, ...callbacks } }, ports, binary);
     for (const part of parts) part.start();
     return createStack(deps, ports, parts, lock);
   } catch (error) {
@@ -150,6 +152,14 @@ function childEnvironment({ config, env }: StackDeps, ports: Ports): Environment
     DATA_DIR: config.dataDir,
     BLOB_URL: config.blobUrl,
     MOCK_VENDOR_PORT: String(ports.vendor),
+  };
+}
+
+/** Vendors call the API back where nobody said otherwise. */
+async function callbackEnvironment({ callbacks, callbackBaseUrl, dataDir, server }: Config, ports: Ports) {
+  return {
+    CALLBACK_SECRET: callbacks.secret || (await provideCallbackSecret(dataDir)),
+    CALLBACK_BASE_URL: callbackBaseUrl || `http://${reachableHost(server.host)}:${ports.api}`,
   };
 }
 
