@@ -17,16 +17,18 @@ export type Config = { readonly [Group in keyof Table]: Values<Table[Group]> } &
   readonly dataDir: string;
   /** `BLOB_URL`, or the file URL of `blobs` in the data folder. */
   readonly blobUrl: string;
+  /** True where everybody signs in. */
+  readonly signIn: boolean;
   /** `host:port` that clients and workers connect to. */
   readonly temporalAddress: string;
   /** True where `npm start` has to run a Temporal server of its own. */
   readonly embeddedTemporal: boolean;
   /** Base URLs by vendor. */
   readonly vendorUrls: Readonly<Record<string, string>>;
-  /** Folder for what is shared between checkouts: the Temporal binary. */
-  readonly cacheDir: string;
   /** Where vendors reach the API; empty = nowhere. */
   readonly callbackBaseUrl: string;
+  /** Folder for what is shared between checkouts: the Temporal binary. */
+  readonly cacheDir: string;
 };
 
 /** Message for the operator: every fault on a line of its own. */
@@ -48,9 +50,10 @@ export function environment(): Environment {
 
 /**
  * Throws ConfigError with all faults. A variable that is empty counts as not set.
+ * `mode`: what the process is to be, for faults that only such a process has.
  * @example readConfig({ PORT: '8080' }).server.port // 8080
  */
-export function readConfig(env: Environment): Config {
+export function readConfig(env: Environment, mode: Mode | null = null): Config {
   const faults: string[] = [];
   const read: Record<string, Record<string, unknown>> = {};
   for (const [group, settings] of Object.entries(SETTINGS)) {
@@ -59,7 +62,7 @@ export function readConfig(env: Environment): Config {
     read[group] = values;
   }
   const values = asValues(read);
-  if (faults.length === 0) faults.push(...contradictions(values));
+  if (faults.length === 0) faults.push(...contradictions(values), ...openDoors(values, mode));
   if (faults.length > 0) throw new ConfigError(faults);
   return { ...values, ...derive(values, env) };
 }
@@ -92,9 +95,6 @@ function contradictions(values: Groups): string[] {
   if (retry.initialIntervalMs > retry.maximumIntervalMs) {
     faults.push('RETRY_INITIAL_INTERVAL_MS must not be above RETRY_MAXIMUM_INTERVAL_MS');
   }
-  return faults;
-}
-
   const { callbacks, server, temporal, vendors } = values;
   if (vendors.asyncUrl !== '' && temporal.address !== '' && callbacks.secret === '') {
     faults.push('CALLBACK_SECRET must be set where ASYNC_VENDOR_URL is');
@@ -136,11 +136,23 @@ function openDoors(values: Groups, mode: Mode | null): string[] {
     }
     if (isLimited(limits)) faults.push('limits of accounts are counted in a database: set DATABASE_URL');
   }
+  return faults;
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
+
+/** True where any limit of accounts is set. */
+export function isLimited(limits: Groups['limits']): boolean {
+  const { bulkActionsMax, submissionsMax, operationsMax, itemsMax, bytesMax } = limits;
+  return [bulkActionsMax, submissionsMax, operationsMax, itemsMax, bytesMax].some((max) => max > 0);
+}
+
 function derive(values: Groups, env: Environment): Omit<Config, keyof Table> {
   const dataDir = resolve(values.server.dataDir);
   const caches = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache');
   return {
     dataDir,
+    signIn: signsIn(values),
     blobUrl: values.blobs.url || pathToFileURL(join(dataDir, 'blobs')).href,
     temporalAddress: values.temporal.address || '127.0.0.1:7233',
     embeddedTemporal: values.temporal.address === '',

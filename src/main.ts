@@ -1,5 +1,5 @@
 /** Entry: the whole stack (`all`), or one of its parts as a process of its own (`api`, `worker`, `database`, `mock-vendor`). */
-import { type Config, environment, readConfig } from './config.ts';
+import { type Config, environment, type Mode, readConfig } from './config.ts';
 import { type RunningPart, runApi, runDatabase, runMockVendor, runWorker } from './deps.ts';
 import { startStack } from './embedded/stack.ts';
 import { createLog } from './log.ts';
@@ -28,13 +28,18 @@ async function main(): Promise<void> {
   const start = MODES[mode];
   try {
     if (start === undefined) throw new Error(`unknown mode ${mode}: use one of ${Object.keys(MODES).join(', ')}`);
-    const config = readConfig(environment());
+    const config = readConfig(environment(), facesCallers(mode) ? mode : null);
     const log = createLog({ level: config.server.logLevel, part: mode === 'all' ? 'supervisor' : mode });
     await runUntilStopped((signal) => start(config, log, signal), log);
   } catch (error) {
     process.stderr.write(`tranche: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   }
+}
+
+/** What a supervisor starts was judged with the supervisor. */
+function facesCallers(mode: string): mode is Mode {
+  return (mode === 'all' || mode === 'api') && !process.argv.includes('--supervised');
 }
 
 /** The first signal (or the death of who started us) stops in order, a second one by force. */

@@ -1,6 +1,8 @@
 /** The table of settings: what each is for, its schema, default and environment name. `config.ts` reads it; the docs are made from it. */
 import { z } from 'zod';
+import { ACCESS_SETTINGS } from './access-settings.ts';
 import { address, decimal, flag, rates, setting, text, url, whole } from './setting.ts';
+import { WORK_SETTINGS } from './work-settings.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -16,7 +18,7 @@ export const SETTINGS = {
       'HOST',
       '127.0.0.1',
       text(),
-      'Address that the HTTP API binds. There is no sign-in yet: keep it local.',
+      'Address that the HTTP API binds. Another than the local one takes sign-in, see `AUTH`.',
     ),
     publicUrl: setting(
       'PUBLIC_URL',
@@ -146,8 +148,6 @@ export const SETTINGS = {
       url('http:', 'https:'),
       'Base URL of the vendor behind the target `products`. Empty: the mock vendor.',
     ),
-    connections: setting(
-      'VENDOR_CONNECTIONS',
     syncUrl: setting(
       'SYNC_VENDOR_URL',
       '',
@@ -160,6 +160,8 @@ export const SETTINGS = {
       url('http:', 'https:'),
       'Base URL of the vendor behind the target `async`, which calls back. Empty: the mock vendor.',
     ),
+    connections: setting(
+      'VENDOR_CONNECTIONS',
       '1024',
       whole(1, 10_000),
       'Connections to one vendor, per worker process.',
@@ -177,8 +179,6 @@ export const SETTINGS = {
       'Milliseconds after which a vendor call without an answer is given up (its effect is then in doubt).',
     ),
   },
-  ingest: {
-    bodyBytesMax: setting(
   callbacks: {
     secret: {
       ...setting(
@@ -202,6 +202,8 @@ export const SETTINGS = {
       'Milliseconds from the moment a vendor has taken an item to the end of waiting for its callback; then it is asked, or the outcome is `unknown`.',
     ),
   },
+  ingest: {
+    bodyBytesMax: setting(
       'BODY_BYTES_MAX',
       '0',
       whole(0, Number.MAX_SAFE_INTEGER),
@@ -258,66 +260,8 @@ export const SETTINGS = {
       'Milliseconds for a live answer; then the last known status is shown with `"live": false`.',
     ),
   },
-  worker: {
-    slicesMax: setting(
-      'WORKER_SLICES_MAX',
-      '64',
-      whole(1, 2_000),
-      'Slices (activities) that one worker process runs at once.',
-    ),
-    workflowsCachedMax: setting(
-      'WORKER_WORKFLOWS_CACHED_MAX',
-      '500',
-      whole(0, 100_000),
-      'Workflows that one worker process keeps in memory.',
-    ),
-  callbacks: 'Callbacks of vendors',
-    heartbeatTimeoutMs: setting(
-      'HEARTBEAT_TIMEOUT_MS',
-      '4000',
-      whole(1_000, 600_000),
-      'Milliseconds without a heartbeat after which a slice counts as lost and goes on elsewhere.',
-    ),
-    boxMs: setting(
-      'BOX_MS',
-      '3000',
-      whole(100, 600_000),
-      "Milliseconds of a chunk's first slice: what progress, pause and fairness wait for at most.",
-    ),
-    boxMaxMs: setting(
-      'BOX_MAX_MS',
-      '30000',
-      whole(100, 3_600_000),
-      'Milliseconds that a slice grows to while nothing waits for its slot.',
-    ),
-    windowMax: setting(
-      'WINDOW_MAX',
-      '16',
-      whole(1, 256),
-      'Chunks of one operation that are worked on at once, at most.',
-    ),
-  },
-  retry: {
-    initialIntervalMs: setting(
-      'RETRY_INITIAL_INTERVAL_MS',
-      '500',
-      whole(1, 3_600_000),
-      "Milliseconds before an item's first retry.",
-    ),
-    backoffCoefficient: setting('RETRY_BACKOFF_COEFFICIENT', '2', decimal(1, 100), 'Factor between two intervals.'),
-    maximumIntervalMs: setting(
-      'RETRY_MAXIMUM_INTERVAL_MS',
-      '60000',
-      whole(1, 86_400_000),
-      'Longest interval between two attempts at an item, in milliseconds.',
-    ),
-    maximumAttempts: setting(
-      'RETRY_MAXIMUM_ATTEMPTS',
-      '6',
-      whole(1, 1_000),
-      'Attempts at one item that say something about it (429 and outages do not count).',
-    ),
-  },
+  ...ACCESS_SETTINGS,
+  ...WORK_SETTINGS,
 } as const;
 
 /** What each group is about, for the docs. */
@@ -327,8 +271,11 @@ export const SETTING_GROUPS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   blobs: 'Blob store',
   database: 'Database',
   vendors: 'Vendors',
+  callbacks: 'Callbacks of vendors',
   ingest: 'Uploads',
   operations: 'Operations',
+  access: 'Sign-in',
+  limits: 'Limits of an account',
   worker: 'Worker',
   retry: 'Retry policy of an item',
 };
