@@ -46,7 +46,8 @@ export async function runMockVendor(config: Config, log: Log): Promise<RunningPa
 /** The embedded one. Loaded here alone: it is large. */
 export async function runDatabase(config: Config, log: Log): Promise<RunningPart> {
   const { startEmbeddedDatabase } = await import('./embedded/database.ts');
-  const database = await startEmbeddedDatabase({ dataDir: config.dataDir, port: config.database.port, log });
+  const { dataDir, cacheDir } = config;
+  const database = await startEmbeddedDatabase({ dataDir, cacheDir, port: config.database.port, log });
   log('info', 'database serves', { url: database.url });
   return { url: database.url, failed: database.failed, stop: () => database.close() };
 }

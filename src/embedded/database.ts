@@ -9,6 +9,8 @@ import { startWireServer, type WireServer } from './wire-server.ts';
 
 export interface EmbeddedDatabaseOptions {
   readonly dataDir: string;
+  /** Shared between checkouts. */
+  readonly cacheDir: string;
   /** 0 = any free one. */
   readonly port: number;
   readonly log: Log;
@@ -31,10 +33,10 @@ const VACUUM_BYTES = 256 * 1024 * 1024;
 const VACUUM_BYTES_QUIET = 1024 * 1024;
 
 export async function startEmbeddedDatabase(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
-  const { dataDir, port, log } = options;
+  const { dataDir, cacheDir, port, log } = options;
   const lock = await lockFolder(join(dataDir, 'postgres.lock'));
   try {
-    const postgres = await openEmbeddedPostgres(join(dataDir, 'postgres'));
+    const postgres = await openEmbeddedPostgres({ folder: join(dataDir, 'postgres'), cacheDir });
     const { serverVersion, execute } = postgres;
     const server = await startWireServer({ port, serverVersion, execute, log });
     const upkeep = startUpkeep(postgres, server, log);
