@@ -33,6 +33,9 @@ export const SEARCH_ATTRIBUTES = {
   surface: 'TrancheSurface',
 } as const;
 
+/** RFC 3339: when the operation was accepted, whatever run a row of visibility is of. */
+export const CREATED_AT_MEMO = 'createdAt';
+
 /** Names an operation and its blobs (`storage/keys.ts`), and the trace that all its work belongs to. */
 export interface OperationRef {
   readonly account: string;

@@ -1,15 +1,19 @@
 /** The room's door: the verbs, wired to one link to Temporal and one memory of what was seen. */
+import type { AuditAction } from '../model/audit.ts';
 import { createAdmission, UNLIMITED } from './admission.ts';
-import { createControl } from './control.ts';
+import { createAudit } from './audit.ts';
+import { type ControlVerb, createControl } from './control.ts';
 import type { OperationsDeps } from './deps.ts';
 import { createErrorGroups } from './error-groups.ts';
 import { createHealth } from './health.ts';
 import { createInput } from './input.ts';
 import { createLister } from './list.ts';
 import { createNudges } from './nudges.ts';
-import type { Operations } from './operations.ts';
+import type { Actor, Operations } from './operations.ts';
+import { createPager } from './page.ts';
 import { createReconciler } from './reconciler.ts';
 import { createResults } from './results.ts';
+import { createSkipReasons } from './skip-reasons.ts';
 import { createStarter } from './starter.ts';
 import { createStatus } from './status.ts';
 import { createSubmit } from './submit.ts';
@@ -38,27 +42,34 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const submit = createSubmit({ storage, ingest, targets, starter, status, admission, settings });
   const control = createControl({ client, link, status, callDeadlineMs });
   const lister = createLister({ client, link, status, deadlineMs: callDeadlineMs });
+  const pager = createPager({ client, link, status, deadlineMs: callDeadlineMs });
+  const audit = createAudit({ storage, status, storeDeadlineMs, log });
+  const controlled = (action: AuditAction, verb: ControlVerb) => (account: string, id: string, actor: Actor) =>
+    audit.recorded({ action, account, id, actor }, () => control(verb, account, id));
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
   return {
     async submit(request) {
       const submitted = await submit(request);
-      if (!submitted.replayed) lister.accepted(submitted.operation);
+      if (submitted.replayed) return submitted;
+      lister.accepted(submitted.operation);
+      pager.accepted(request.surface, submitted.operation);
       return submitted;
     },
     get: status.get,
     list: lister.list,
-    pause: (account, id) => control('pause', account, id),
-    resume: (account, id) => control('resume', account, id),
-    cancel: (account, id) => control('cancel', account, id),
+    pause: controlled('paused', 'pause'),
+    resume: controlled('resumed', 'resume'),
+    cancel: controlled('cancelled', 'cancel'),
     amend: notBuilt('amend'),
     retry: notBuilt('retry'),
     item: notBuilt('item'),
     itemInput: notBuilt('itemInput'),
     deadLetters: notBuilt('deadLetters'),
     takeCallback: notBuilt('takeCallback'),
-    audit: notBuilt('audit'),
-    page: notBuilt('page'),
+    audit: audit.read,
+    page: pager.page,
+    skipReasons: createSkipReasons(results),
     targets: () => [],
     results,
     errors: createErrorGroups(results),

@@ -105,16 +105,21 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
   };
 }
 
-/** Rows are seconds behind: an operation that has ended meanwhile is what its summary says. */
 async function viewOfRow(status: Status, request: ListRequest, row: Row): Promise<OperationView | null> {
+  const view = await storedViewOf(status, request.account, row);
+  return view !== null && matches(request, view) ? view : null;
+}
+
+/** Rows are seconds behind: an operation that has ended meanwhile is what its summary says. null: there is none. */
+export async function storedViewOf(status: Status, account: string, row: Row): Promise<OperationView | null> {
   let view: OperationView;
   try {
-    view = await status.stored(request.account, row.id);
+    view = await status.stored(account, row.id);
   } catch (error) {
     if (isTrancheError(error) && error.code === 'not_found') return null;
     throw error;
   }
   // The checkpoint may be older than the row, which carries only the state.
   if (view.state !== 'ended' && row.state !== null && row.state !== 'ended') view = { ...view, state: row.state };
-  return matches(request, view) ? view : null;
+  return view;
 }

@@ -1,5 +1,6 @@
 /** The verbs that every surface calls. Surfaces parse and render; what happens, happens here. */
 import type { Readable } from 'node:stream';
+import type { AuditEntry } from '../model/audit.ts';
 import type {
   Amendment,
   Counts,
@@ -73,16 +74,6 @@ export interface FormFields {
 export interface Actor {
   readonly subject: string | null;
   readonly traceId: string;
-}
-
-/** One entry of an operation's audit trail. */
-export interface AuditEntry {
-  readonly at: string;
-  readonly action: 'submitted' | 'paused' | 'resumed' | 'cancelled' | 'amended' | 'retried' | 'purged';
-  readonly by: string | null;
-  readonly traceId: string;
-  /** What the action says of itself, e.g. a retry's run and number of items. */
-  readonly detail: Readonly<Record<string, unknown>>;
 }
 
 export interface RetryRequest {
@@ -216,6 +207,8 @@ export interface Operations {
   takeCallback(vendor: string, token: string, body: Buffer): Promise<'taken' | 'ignored'>;
   /** Oldest first. */
   audit(account: string, id: string): Promise<readonly AuditEntry[]>;
+  /** Of an ended operation: its skipped items by reason. */
+  skipReasons(operation: OperationView): Promise<Readonly<Record<string, number>>>;
   /** Newest first, by page. */
   page(request: PageRequest): Promise<Page>;
   targets(): readonly TargetView[];
@@ -240,7 +233,8 @@ export interface DeadLetters {
 }
 
 export interface PageRequest {
-  readonly account: string;
+  /** null = every account's, for where nobody signs in. */
+  readonly account: string | null;
   readonly surface: Surface;
   /** What the surface's word for a status stands for; null = any. */
   readonly states: readonly OperationState[] | null;

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, type WorkflowIdReusePolicy } from '@temporalio/common';
 import type { Log } from '../model/log.ts';
-import { EMPTY_TALLY, type OperationRecord } from '../model/operation.ts';
+import { EMPTY_TALLY, isAhead, type OperationRecord } from '../model/operation.ts';
 import {
   type ChunkSource,
+  CREATED_AT_MEMO,
   OPERATION_WORKFLOW,
   type OperationInput,
   SEARCH_ATTRIBUTES,
@@ -89,9 +90,10 @@ function startWorkflow(client: Client, { record, mode, again }: StartRequest, wo
       { key: accountKey, value: record.account },
       { key: targetKey, value: record.target },
       { key: surfaceKey, value: record.surface },
-      { key: stateKey, value: 'queued' },
+      { key: stateKey, value: isAhead(record.scheduledAt, Date.now()) ? 'scheduled' : 'queued' },
     ],
     priority: { priorityKey: record.priority, fairnessKey: fairnessKeyOf(record.account) },
+    memo: { [CREATED_AT_MEMO]: record.createdAt },
     staticSummary: `${record.target}: ${record.total} items`,
   });
 }

@@ -2,8 +2,8 @@
 import type { temporal } from '@temporalio/proto';
 import { TrancheError } from '../model/errors.ts';
 import { OPERATION_STATES, type OperationState } from '../model/operation.ts';
-import { OPERATION_WORKFLOW, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
-import type { ListRequest, OperationView } from './operations.ts';
+import { CREATED_AT_MEMO, OPERATION_WORKFLOW, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
+import type { ListRequest, OperationView, PageRequest } from './operations.ts';
 
 export interface Row {
   readonly id: string;
@@ -16,16 +16,34 @@ export interface Row {
  */
 export function visibilityQuery({ account, state, outcome, target, createdAfter }: ListRequest): string {
   const { account: accountName, state: stateName, outcome: outcomeName, target: targetName } = SEARCH_ATTRIBUTES;
-  const clauses = [
-    `WorkflowType = '${OPERATION_WORKFLOW}'`,
-    `${accountName} = ${quote('account', account)}`,
-    "ExecutionStatus IN ('Running', 'Completed')",
-  ];
+  const clauses = [...OPERATION_RUNS, `${accountName} = ${quote('account', account)}`];
   if (state !== undefined) clauses.push(`${stateName} = ${quote('state', state)}`);
   if (outcome !== undefined) clauses.push(`${outcomeName} = ${quote('outcome', outcome)}`);
   if (target !== undefined) clauses.push(`${targetName} = ${quote('target', target)}`);
   if (createdAfter !== undefined) clauses.push(`StartTime >= '${new Date(timeOf(createdAfter)).toISOString()}'`);
   return clauses.join(' AND ');
+}
+
+const OPERATION_RUNS = [`WorkflowType = '${OPERATION_WORKFLOW}'`, "ExecutionStatus IN ('Running', 'Completed')"];
+
+export type PageFilter = Omit<PageRequest, 'page' | 'limit'>;
+
+export function pageQuery({ account, surface, states, outcomes }: PageFilter): string {
+  const { account: accountName, surface: surfaceName, state, outcome } = SEARCH_ATTRIBUTES;
+  const clauses = [...OPERATION_RUNS, `${surfaceName} = ${quote('surface', surface)}`];
+  if (account !== null) clauses.push(`${accountName} = ${quote('account', account)}`);
+  if (states !== null) clauses.push(oneOf(state, 'states', states));
+  if (outcomes !== null) clauses.push(oneOf(outcome, 'outcomes', outcomes));
+  return clauses.join(' AND ');
+}
+
+function oneOf(attribute: string, parameter: string, words: readonly string[]): string {
+  return `${attribute} IN (${words.map((word) => quote(parameter, word)).join(', ')})`;
+}
+
+export function matchesPage({ states, outcomes }: PageFilter, view: OperationView): boolean {
+  if (states !== null && !states.includes(view.state)) return false;
+  return outcomes === null || (view.outcome !== null && outcomes.includes(view.outcome));
 }
 
 /** Rows are seconds behind: what they were found by is checked again on what is shown. */
@@ -44,6 +62,27 @@ export function rowsOf(account: string, executions: readonly temporal.api.workfl
     const payload = searchAttributes?.indexedFields?.[SEARCH_ATTRIBUTES.state]?.data;
     return [{ id: workflowId.slice(prefix.length), state: stateOf(payload) }];
   });
+}
+
+export interface AccountRow extends Row {
+  readonly account: string;
+  readonly createdAtMs: number;
+}
+
+export function accountRowsOf(executions: readonly temporal.api.workflow.v1.IWorkflowExecutionInfo[]): AccountRow[] {
+  return executions.flatMap((execution) => {
+    const account = /^([a-z0-9-]{1,40})\//.exec(execution.execution?.workflowId ?? '')?.[1];
+    if (account === undefined) return [];
+    const createdAtMs = createdAtOf(execution);
+    return rowsOf(account, [execution]).map((row) => ({ ...row, account, createdAtMs }));
+  });
+}
+
+/** The memo's, which every run carries; a run's own start is later. */
+function createdAtOf({ memo, startTime }: temporal.api.workflow.v1.IWorkflowExecutionInfo): number {
+  const payload = memo?.fields?.[CREATED_AT_MEMO]?.data;
+  const noted = payload ? Date.parse(Buffer.from(payload).toString('utf8').replaceAll('"', '')) : Number.NaN;
+  return Number.isNaN(noted) ? Number(startTime?.seconds ?? 0) * 1_000 : noted;
 }
 
 function stateOf(json: Uint8Array | null | undefined): OperationState | null {

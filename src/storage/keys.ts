@@ -92,6 +92,11 @@ export function openName(uid: string, run: number): string {
   return run === 1 ? uid : `${uid}-${run}`;
 }
 
+/** Of an operation's audit trail; the same however often its data is deleted. */
+export function auditPrefix(account: string, id: string): string {
+  return `audit/${account}/${hashOf(id)}/${id}/`;
+}
+
 /** The n-th request of one account with this fingerprint that came without a key. */
 export function keylessKey(account: string, fingerprint: string, generation: number): string {
   return `keyless/${account}/${fingerprint.slice(0, 2)}/${fingerprint}/${pad(generation)}`;

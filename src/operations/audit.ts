@@ -1,0 +1,118 @@
+/** Who did what to an operation: written down before it is done, so that nothing takes effect unrecorded. */
+import type { AuditAction, AuditEntry } from '../model/audit.ts';
+import { isTrancheError } from '../model/errors.ts';
+import type { Log } from '../model/log.ts';
+import type { OperationState } from '../model/operation.ts';
+import { createAuditStore } from '../storage/audit.ts';
+import { unavailable, within } from './deadline.ts';
+import type { OperationsStorage } from './deps.ts';
+import { newUid } from './operation-id.ts';
+import type { Actor, ControlAnswer } from './operations.ts';
+import { readRecord } from './results.ts';
+import type { Status } from './status.ts';
+
+export interface AuditDeps {
+  readonly storage: OperationsStorage;
+  readonly status: Status;
+  readonly storeDeadlineMs: number;
+  readonly log: Log;
+}
+
+export interface Act {
+  readonly action: AuditAction;
+  readonly account: string;
+  readonly id: string;
+  readonly actor: Actor;
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+export interface Audit {
+  /** Throws what the verb throws, and `unavailable` with nothing done where the entry cannot be written. */
+  recorded(act: Act, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer>;
+  /** Oldest first. */
+  read(account: string, id: string): Promise<readonly AuditEntry[]>;
+}
+
+/** The states in which an action changes nothing: to ask again and again must not fill the trail. */
+const NOTHING_TO_DO: Readonly<Partial<Record<AuditAction, readonly OperationState[]>>> = {
+  paused: ['pausing', 'paused', 'ended'],
+  resumed: ['running', 'ended'],
+  cancelled: ['cancelling', 'ended'],
+  amended: ['ended'],
+};
+
+/**
+ * The entry comes first because the other order loses it where the process dies in between. A refusal takes it back;
+ * where the verb's fate is unknown it stays and says so.
+ */
+export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps): Audit {
+  const trail = createAuditStore(storage.store);
+
+  async function begin({ account, id }: Act, name: string, entry: AuditEntry): Promise<void> {
+    try {
+      await within(storeDeadlineMs, 'the audit entry', trail.create(account, id, name, entry));
+    } catch (cause) {
+      throw unavailable('this cannot be written to the audit trail now, so it was not done; ask again', cause);
+    }
+  }
+
+  async function correct({ account, id }: Act, name: string, entry: AuditEntry, error: unknown): Promise<void> {
+    const refused = isTrancheError(error) && error.code !== 'unavailable';
+    const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
+    const work = refused ? trail.remove(account, id, name) : trail.replace(account, id, name, unconfirmed);
+    await within(storeDeadlineMs, 'the audit entry', work).catch((cause: unknown) => {
+      log('warn', 'an audit entry says more than was done', { account, operationId: id, name, cause });
+    });
+  }
+
+  return {
+    async recorded(act, verb) {
+      const { action, account, id, actor, detail = {} } = act;
+      const before = await status.get(account, id);
+      if (before.live && NOTHING_TO_DO[action]?.includes(before.state) === true) return await verb();
+      const name = newUid();
+      const entry = { at: new Date().toISOString(), action, by: actor.subject, traceId: actor.traceId, detail };
+      await begin(act, name, entry);
+      try {
+        const answer = await verb();
+        log('info', 'audit', { operationId: id, account, ...entry });
+        return answer;
+      } catch (error) {
+        await correct(act, name, entry, error);
+        throw error;
+      }
+    },
+
+    async read(account, id) {
+      await status.stored(account, id);
+      const record = await readRecord(storage, { account, id, storeDeadlineMs });
+      const { surface, target, total } = record;
+      const submitted: AuditEntry = {
+        at: record.createdAt,
+        action: 'submitted',
+        by: record.submittedBy,
+        traceId: record.traceId,
+        detail: { surface, target, items: total },
+      };
+      try {
+        const reading = Promise.all([readRetries(storage, account, id), trail.read(account, id)]);
+        const [retries, entries] = await within(storeDeadlineMs, 'the audit trail', reading);
+        return [submitted, ...[...retries, ...entries].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))];
+      } catch (cause) {
+        throw unavailable('the audit trail cannot be read now; ask again', cause);
+      }
+    },
+  };
+}
+
+/** A run's record is its acceptance, so it is the entry, too. */
+async function readRetries({ records }: OperationsStorage, account: string, id: string): Promise<AuditEntry[]> {
+  const entries: AuditEntry[] = [];
+  for (let run = 2; ; run++) {
+    const record = await records.readRun(account, id, run);
+    if (record === null) return entries;
+    const { createdAt: at, requestedBy: by, traceId, chunkItems } = record;
+    const items = chunkItems.reduce((sum, count) => sum + count, 0);
+    entries.push({ at, action: 'retried', by, traceId, detail: { run, items } });
+  }
+}
