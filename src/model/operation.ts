@@ -54,7 +54,8 @@ export function toCounts(total: number, tally: Tally, running: number): Counts {
  */
 export function outcomeOf(tally: Tally, endedEarly: boolean): OperationOutcome {
   if (endedEarly) return 'cancelled';
-  if (tally.failed === 0 && tally.unknown === 0) return 'succeeded';
+  // Cancelled items of an operation that was not ended early: of an earlier run, and not chosen by this one.
+  if (tally.failed + tally.unknown + tally.cancelled === 0) return 'succeeded';
   if (tally.succeeded === 0 && tally.skipped === 0) return 'failed';
   return 'partially_succeeded';
 }
@@ -139,6 +140,11 @@ export interface Amendment {
   readonly scheduledAt?: string;
 }
 
+/** True where the operation's time has not come: it has not begun, and nothing of it may. */
+export function isAhead(scheduledAt: string | null, nowMs: number): boolean {
+  return scheduledAt !== null && Date.parse(scheduledAt) > nowMs;
+}
+
 /** Why an operation's calls are slower than its plan; null where nothing holds it back. */
 export interface Throttle {
   readonly cause: 'vendor_unavailable' | 'vendor_limit' | 'rate_limit';
@@ -162,6 +168,8 @@ export interface Progress {
   readonly running: number;
   readonly throttle: Throttle | null;
   readonly amended: Amendment;
+  /** Paused before its time came: it will be `paused` then. */
+  readonly pausedAhead?: true;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly asOf: string;

@@ -15,7 +15,7 @@ export const SIGNALS = {
   progress: 'progress',
   /** Live policy (`Amendment`). */
   amend: 'amend',
-  /** Callbacks have come for these chunks (`Arrival`); operation → chunk: for yours. At most one per second. */
+  /** Callbacks have come for these chunks (`Arrival`). At most one per second. */
   arrived: 'arrived',
 } as const;
 /** `now`: the running slice is cut short (pause, cancel); `after_slice`: it may end its box (continue-as-new). */
@@ -76,7 +76,8 @@ export interface OperationInput {
 
 export interface OperationCarry {
   readonly revision: number;
-  readonly startedAt: string;
+  /** Null while it is scheduled. */
+  readonly startedAt: string | null;
   /** Tally of the chunks in `finished`. */
   readonly tally: Tally;
   /** Chunks below this ordinal have been begun. */
@@ -100,6 +101,15 @@ export interface ChunkState {
   readonly outages: number;
   /** A slice was lost (timed out) since the last one that answered. */
   readonly lost: boolean;
+  /** Nothing can be done for what is left but wait for callbacks; absent where that is not so. */
+  readonly awaits?: Awaits;
+}
+
+/** What a chunk waits for that only waits for callbacks. */
+export interface Awaits {
+  readonly items: number;
+  /** Epoch ms: the earliest deadline. */
+  readonly until: number;
 }
 
 export interface ChunkInput {

@@ -3,7 +3,7 @@ import { isTimestamp, readSubmitFields } from '../../../src/model/submit-fields.
 
 describe('submit fields', () => {
   it('leaves what is absent to the target', () => {
-    expect(readSubmitFields({})).toEqual({ target: null, policy: {}, metadata: null });
+    expect(readSubmitFields({})).toEqual({ target: null, policy: {}, scheduledAt: null, metadata: null });
   });
 
   it('reads every field that may be set', () => {
@@ -11,6 +11,7 @@ describe('submit fields', () => {
     expect(readSubmitFields({ ...fields, metadata: '{"who":"me"}' })).toEqual({
       target: 'products',
       policy: { priority: 1, concurrency: 8, callsPerSecond: 50, maximumAttempts: 3 },
+      scheduledAt: null,
       metadata: { who: 'me' },
     });
   });
@@ -40,7 +41,7 @@ describe('submit fields', () => {
     expect(() => readSubmitFields({ [name]: text })).toThrow(expected);
   });
 
-  it('refuses a time in the past as such, and a time to come as not available yet', () => {
+  it('refuses a time in the past as such, and takes one to come in any offset', () => {
     expect(() => readSubmitFields({ scheduledAt: '2001-01-01T00:00:00Z' })).toThrow('in the past');
     expect(readSubmitFields({ scheduledAt: '2999-01-01T00:00:00+02:00' }).scheduledAt).toBe('2998-12-31T22:00:00.000Z');
   });

@@ -84,9 +84,25 @@ describe('the starter', () => {
       workflowId: 'default/op',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       priority: { priorityKey: 2, fairnessKey: expect.stringMatching(/^[0-9a-f]{32}$/) },
-      args: [{ version: 1, mode: 'start', inline: true, total: 1, chunkItems: [1], carried: null }],
+      args: [{ version: 1, mode: 'start', source: { kind: 'record' }, run: 1, total: 1, chunkItems: [1], carried: null }],
     });
     expect(JSON.stringify(firstOptions)).not.toContain('AAAA');
     expect(again).toMatchObject({ workflowIdReusePolicy: 'ALLOW_DUPLICATE', args: [{ mode: 'settle' }] });
+  });
+
+  it.each([
+    [null, 'queued'],
+    ['2001-01-01T00:00:00.000Z', 'queued'],
+    ['2999-01-01T00:00:00.000Z', 'scheduled'],
+  ])('starts an operation that is scheduled for %s at once, listed as %s', async (scheduledAt, state) => {
+    const start = vi.fn(async (_: string, _options: Record<string, unknown>) => undefined);
+    const { starter } = starterOn(start);
+    expect(await starter.start({ ...first, record: { ...record, scheduledAt } })).toBe(true);
+    expect(start.mock.calls[0]?.[1]).toMatchObject({
+      args: [{ scheduledAt }],
+      typedSearchAttributes: expect.arrayContaining([
+        { key: expect.objectContaining({ name: 'TrancheState' }), value: state },
+      ]),
+    });
   });
 });
