@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Client, type Connection } from '@temporalio/client';
+import { createAccess, createLimits, placesOf } from './access-deps.ts';
 import { createActivities } from './activities/index.ts';
 import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
@@ -70,6 +71,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     database,
     targets: createTargetRegistry(planDefaults(config)),
     settings: operationsSettings(config),
+    ...createLimits(config, { database, records: storage.records, log }),
     log,
   });
   operations.start();
@@ -80,6 +82,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     limits: { closeGraceMs: config.server.shutdownGraceMs },
     keylessReplayWindowMs: config.ingest.keylessReplayWindowMs,
     publicUrl: config.server.publicUrl === '' ? null : config.server.publicUrl,
+    ...createAccess(config, database, log),
     log,
   });
   return {
@@ -116,6 +119,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       records: createRecords(store),
       segments: createSegments(store),
       database,
+      ...placesOf(config, database),
       findTarget,
       findVendor: (name) => vendors.get(name),
       heartbeat: createHeartbeat(connection, { namespace, identity }, config.worker.heartbeatTimeoutMs),
@@ -189,10 +193,12 @@ function planDefaults({ worker, vendors, retry }: Config): PlanDefaults {
   return { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax, callTimeoutMs: vendors.callTimeoutMs, retry };
 }
 
-function operationsSettings({ ingest, operations, temporal, blobs }: Config): OperationsSettings {
+function operationsSettings({ ingest, operations, temporal, blobs, limits }: Config): OperationsSettings {
+  // A body beyond what an account may have in flight would never be accepted: it is refused while it arrives.
+  const bytesMax = Math.min(ingest.bodyBytesMax || Infinity, limits.bytesMax || Infinity);
   return {
     ...operations,
-    bytesMax: ingest.bodyBytesMax === 0 ? null : ingest.bodyBytesMax,
+    bytesMax: bytesMax === Infinity ? null : bytesMax,
     itemBytesMax: ingest.itemBytesMax,
     idleTimeoutMs: ingest.bodyIdleTimeoutMs,
     stagingLeaseMs: ingest.stagingLeaseHours * 3_600_000,

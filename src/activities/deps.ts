@@ -13,6 +13,8 @@ export interface ActivityDeps {
   readonly segments: Segments;
   /** Null where the service has none. */
   readonly database: Database | null;
+  /** Tells the limits of accounts that an operation has ended; absent where nothing in flight is limited. */
+  readonly freePlaces?: (uid: string) => Promise<void>;
   /** Throws where there is none of this name. */
   readonly findTarget: (name: string) => Target;
   readonly findVendor: (name: string) => Vendor | undefined;

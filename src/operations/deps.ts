@@ -9,9 +9,8 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import type { Records } from '../storage/records.ts';
 import type { Segments } from '../storage/segments.ts';
 import type { ItemLabel } from '../targets/target.ts';
+import type { AccountLimits } from './account-limits.ts';
 import type { SubmitPolicy } from './operations.ts';
-import type { PlaceSweep } from './places.ts';
-import type { Quotas } from './quotas.ts';
 import type { OperationsSettings } from './settings.ts';
 
 export interface OperationsStorage {
@@ -39,6 +38,6 @@ export interface OperationsDeps {
   readonly targets: TargetRegistry;
   readonly settings: OperationsSettings;
   /** The limits of accounts and their sweep; absent where no limit is set. */
-  readonly limits?: { readonly quotas: Quotas; readonly sweep: PlaceSweep };
+  readonly limits?: AccountLimits;
   readonly log: Log;
 }
