@@ -35,6 +35,8 @@ export const SEARCH_ATTRIBUTES = {
 
 /** RFC 3339: when the operation was accepted, whatever run a row of visibility is of. */
 export const CREATED_AT_MEMO = 'createdAt';
+/** Memo beside it: the run that the workflow works on; absent = 1. */
+export const RUN_MEMO = 'run';
 
 /** Names an operation and its blobs (`storage/keys.ts`), and the trace that all its work belongs to. */
 export interface OperationRef {

@@ -61,7 +61,8 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
       const { executions, nextPageToken } = await page(query, request.limit - data.size, token);
       const rows = rowsOf(request.account, executions ?? []);
       const views = await mapBounded(rows, READS_MAX, (row) => viewOfRow(status, request, row));
-      for (const view of views) if (view !== null) data.set(view.id, view);
+      // The first row of an operation is that of its latest run.
+      for (const view of views) if (view !== null && !data.has(view.id)) data.set(view.id, view);
       token =
         nextPageToken === null || nextPageToken === undefined || nextPageToken.length === 0
           ? null

@@ -1,7 +1,7 @@
 /** Sees to it that what was accepted runs and ends: outbox, lost and ended-from-outside workflows, stale uploads. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../model/log.ts';
-import { dataPrefix } from '../storage/keys.ts';
+import { dataPrefix, openName } from '../storage/keys.ts';
 import type { OpenMarker } from '../storage/records.ts';
 import { mapBounded, within } from './deadline.ts';
 import type { OperationsStorage } from './deps.ts';
@@ -121,20 +121,40 @@ function createLook({ storage, temporal, nudges, settings, log }: ReconcilerDeps
     return leftMs >= 0 ? Math.min(LOOK_INTERVAL_MS, leftMs + 1) : await sweep(uid);
   }
 
+  /** A retry that was never accepted: what it wrote stays with the operation's data, and goes with it. */
+  async function dropRetry({ uid }: OpenMarker, run: number, ageMs: number): Promise<number> {
+    const leftMs = settings.stagingLeaseMs - ageMs;
+    if (leftMs >= 0) return Math.min(LOOK_INTERVAL_MS, leftMs + 1);
+    await blob('an open marker', records.deleteOpen(uid, run));
+    return LOOK_INTERVAL_MS;
+  }
+
+  async function careForRetry(marker: OpenMarker, run: number, watch: Watch): Promise<number> {
+    const { uid, account, operationId, leaseAt } = marker;
+    const id = operationId ?? '';
+    const [record, retry] = await blob(
+      'the records',
+      Promise.all([records.readRecord(account, id), records.readRun(account, id, run)]),
+    );
+    if (record?.uid !== uid || retry === null) return await dropRetry(marker, run, Date.now() - leaseAt);
+    return await ensureRunning({ record, run: retry }, watch);
+  }
+
   /** Answers the milliseconds until the next look. */
   async function care(marker: OpenMarker, watch: Watch, nudged: boolean): Promise<number> {
-    const { uid, account, operationId, leaseAt } = marker;
+    const { uid, account, operationId, leaseAt, run = 1 } = marker;
     const ageMs = Date.now() - leaseAt;
     if (operationId === null) return await expire(uid, ageMs);
     if (ageMs < FRESH_MS && !nudged) return FRESH_MS - ageMs;
     // Nothing can be started now: an outage must not become a storm of reads.
     if (temporal.link.isDown() && ageMs <= settings.stagingLeaseMs) {
-      if (nudged) nudges.add(uid);
+      if (nudged) nudges.add(openName(uid, run));
       return FAULT_WAIT_MS;
     }
+    if (run > 1) return await careForRetry(marker, run, watch);
     const record = await blob('a record', records.readRecord(account, operationId));
     if (record === null) return await expire(uid, ageMs);
-    return record.uid === uid ? await ensureRunning(record, watch) : await sweep(uid);
+    return record.uid === uid ? await ensureRunning({ record, run: null }, watch) : await sweep(uid);
   }
 
   return async (uid: string, nudged: boolean): Promise<void> => {

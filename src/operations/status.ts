@@ -1,8 +1,9 @@
 /** Says where an operation stands, always: live from its workflow, else from the last that was written or seen. */
 import type { Client } from '@temporalio/client';
-import type { OperationRecord } from '../model/operation.ts';
+import type { OperationRecord, RunRecord } from '../model/operation.ts';
+import { openName } from '../storage/keys.ts';
 import type { Records } from '../storage/records.ts';
-import { createKnownOperations, type Known, type KnownOperations, show, viewOf } from './known.ts';
+import { createKnownOperations, enterRun, type Known, type KnownOperations, show, viewOf } from './known.ts';
 import type { Nudges } from './nudges.ts';
 import type { OperationView } from './operations.ts';
 import { createProgressQuery, type ProgressQuery } from './progress-query.ts';
@@ -21,6 +22,8 @@ export interface Status {
   /** Without the workflow. */
   stored(account: string, id: string): Promise<OperationView>;
   remember(record: OperationRecord): void;
+  /** A retry has just been accepted. */
+  enter(record: OperationRecord, run: RunRecord): void;
 }
 
 export interface StatusDeps {
@@ -37,8 +40,8 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   const ask = createAsk({ operations, query: createProgressQuery(client, link), nudges, statusDeadlineMs });
 
   /** A young operation changes fast and is looked at by few: its status is shared for a tenth of its age at most. */
-  function cacheMs({ record }: Known): number {
-    return Math.min(statusCacheMs, Math.max(YOUNG_CACHE_MS, (Date.now() - Date.parse(record.createdAt)) / 10));
+  function cacheMs({ run }: Known): number {
+    return Math.min(statusCacheMs, Math.max(YOUNG_CACHE_MS, (Date.now() - Date.parse(run.createdAt)) / 10));
   }
 
   function begin(known: Known): Promise<boolean> {
@@ -47,6 +50,12 @@ export function createStatus({ records, client, link, nudges, settings }: Status
     });
     known.asking = asking;
     return asking;
+  }
+
+  async function find(account: string, id: string): Promise<Known> {
+    const known = await operations.find(account, id);
+    await operations.seekRun(known, statusCacheMs);
+    return known;
   }
 
   async function recall(known: Known): Promise<OperationView> {
@@ -59,7 +68,7 @@ export function createStatus({ records, client, link, nudges, settings }: Status
 
   return {
     async get(account, id) {
-      const known = await operations.find(account, id);
+      const known = await find(account, id);
       if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return viewOf(known, true);
       const down = link.isDown();
       if (known.quietUntil === 0 && !down) return viewOf(known, await (known.asking ?? begin(known)));
@@ -67,15 +76,16 @@ export function createStatus({ records, client, link, nudges, settings }: Status
       return await recall(known);
     },
     async fresh(account, id) {
-      const known = await operations.find(account, id);
+      const known = await find(account, id);
       if (known.ended) return viewOf(known, true);
       if (known.quietUntil > Date.now()) return await recall(known);
       return viewOf(known, await begin(known));
     },
     async stored(account, id) {
-      return await recall(await operations.find(account, id));
+      return await recall(await find(account, id));
     },
     remember: operations.remember,
+    enter: (record, run) => enterRun(operations.remember(record), run),
   };
 }
 
@@ -92,7 +102,7 @@ function createAsk({ operations, query, nudges, statusDeadlineMs }: AskDeps): (k
     // It may have ended since; if not, nobody works on it and somebody must.
     if (faultOf(error) === 'not_found') {
       if (await operations.readSummary(known)) return true;
-      nudges.add(known.record.uid);
+      nudges.add(openName(known.record.uid, known.run.run));
     }
     known.quietUntil = Date.now() + Math.min(QUIET_MAX_MS, QUIET_MIN_MS * 2 ** known.silences++);
     await operations.readCheckpoint(known);
@@ -104,7 +114,8 @@ function createAsk({ operations, query, nudges, statusDeadlineMs }: AskDeps): (k
     if (await operations.readSummary(known)) return true;
     try {
       const progress = await query(known.record.account, known.record.id, deadlineAt);
-      if (progress.state === 'ended' && (await operations.readSummary(known))) return true;
+      const passed = progress.state === 'ended' || progress.run > known.run.run;
+      if (passed && (await operations.readSummary(known))) return true;
       known.silences = 0;
       known.quietUntil = 0;
       if (!show(known, { ...progress, asOf: new Date().toISOString() })) return false;

@@ -194,7 +194,7 @@ function judge(standing: OperationRecord, sent: OperationRecord): void {
 /** The server has taken the start, or the open marker is the outbox: either way the operation will run. */
 async function begin({ starter, status }: SubmitDeps, record: OperationRecord): Promise<OperationView> {
   status.remember(record);
-  const started = await starter.start({ record, mode: 'start', again: false });
+  const started = await starter.start({ record, run: null, mode: 'start', again: false });
   const known = knownRecord(record);
   return toView(known, queuedProgress(known), started);
 }
@@ -210,11 +210,13 @@ async function replay(
   status.remember(standing);
   const summary = await read('the summary', records.readSummary(account, id, 1));
   const last = await status.stored(account, id);
-  if (summary !== null || last.state === 'ended') return last;
-  if (!starter.hasStarted(standing)) {
+  if (last.state === 'ended') return last;
+  // A retry goes on: the same operation, whatever its run.
+  if (summary !== null) return await status.get(account, id);
+  if (!starter.hasStarted(standing, 1)) {
     const checkpoint = await read('the checkpoint', records.readCheckpoint(account, id));
     const mode = checkpoint === null ? 'start' : 'resume';
-    if (!(await starter.start({ record: standing, mode, again: false }))) return last;
+    if (!(await starter.start({ record: standing, run: null, mode, again: false }))) return last;
   }
   return await status.get(account, id);
 }

@@ -1,6 +1,7 @@
 /** Record and progress → what a reader sees (SURFACES §1). */
-import { decidedItems, EMPTY_TALLY, type OperationRecord, type Progress, toCounts } from '../model/operation.ts';
+import { decidedItems, isAhead, type OperationRecord, type Progress, toCounts } from '../model/operation.ts';
 import type { OperationView } from './operations.ts';
+import { firstRun, type RunStart } from './runs.ts';
 
 /** A record without what only the work needs: small enough to remember thousands. */
 export type KnownRecord = Omit<OperationRecord, 'inlineChunk' | 'chunkItems'>;
@@ -10,28 +11,30 @@ export function knownRecord(record: OperationRecord): KnownRecord {
   return known;
 }
 
-/** What is true of an operation of which only the record is known. */
-export function queuedProgress(record: KnownRecord): Progress {
+/** What is true of an operation of which only the record is known, or that of its latest run. */
+export function queuedProgress(record: KnownRecord, { run, base, createdAt }: RunStart = firstRun(record)): Progress {
   return {
     version: 1,
-    run: 1,
+    run,
     revision: 0,
-    state: record.scheduledAt === null ? 'queued' : 'scheduled',
+    state: run > 1 || record.scheduledAt === null ? 'queued' : 'scheduled',
     outcome: null,
-    tally: EMPTY_TALLY,
+    tally: base,
     running: 0,
     throttle: null,
     amended: {},
     startedAt: null,
     endedAt: null,
-    asOf: record.createdAt,
+    asOf: createdAt,
   };
 }
 
 export function toView(record: KnownRecord, progress: Progress, live: boolean): OperationView {
   const { id, target, account, input, metadata, createdAt, expiresAt, traceId } = record;
-  const { state, outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
+  const { outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
   const { priority, scheduledAt } = { ...record, ...progress.amended };
+  // Its time may have come with nobody there to say so.
+  const state = progress.state === 'scheduled' && !isAhead(scheduledAt, Date.now()) ? 'queued' : progress.state;
   return {
     id,
     target,

@@ -29,7 +29,7 @@ const record: OperationRecord = {
   traceId: 't',
   inlineChunk: 'AAAA',
 };
-const first = { record, mode: 'start', again: false } as const;
+const first = { record, run: null, mode: 'start', again: false } as const;
 
 function starterOn(start: (name: string, options: Record<string, unknown>) => Promise<unknown>) {
   const nudges = createNudges();
@@ -51,7 +51,7 @@ describe('the starter', () => {
     gate.resolve();
     expect(new Set(await Promise.all(answers))).toEqual(new Set([true]));
     expect(start).toHaveBeenCalledTimes(1);
-    expect(starter.hasStarted(record)).toBe(true);
+    expect(starter.hasStarted(record, 1)).toBe(true);
   });
 
   it('takes a workflow that stands already for started', async () => {
@@ -70,7 +70,7 @@ describe('the starter', () => {
     expect(await starter.start(first)).toBe(false);
     expect(await starter.start(first)).toBe(false);
     expect(start).toHaveBeenCalledTimes(2);
-    expect(starter.hasStarted(record)).toBe(false);
+    expect(starter.hasStarted(record, 1)).toBe(false);
     expect(nudges.take()).toEqual(['UID']);
   });
 
@@ -78,13 +78,15 @@ describe('the starter', () => {
     const start = vi.fn(async (_: string, _options: Record<string, unknown>) => undefined);
     const { starter } = starterOn(start);
     await starter.start(first);
-    await starter.start({ record, mode: 'settle', again: true });
+    await starter.start({ record, run: null, mode: 'settle', again: true });
     const [firstOptions, again] = start.mock.calls.map(([, options]) => options);
     expect(firstOptions).toMatchObject({
       workflowId: 'default/op',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       priority: { priorityKey: 2, fairnessKey: expect.stringMatching(/^[0-9a-f]{32}$/) },
-      args: [{ version: 1, mode: 'start', source: { kind: 'record' }, run: 1, total: 1, chunkItems: [1], carried: null }],
+      args: [
+        { version: 1, mode: 'start', source: { kind: 'record' }, run: 1, total: 1, chunkItems: [1], carried: null },
+      ],
     });
     expect(JSON.stringify(firstOptions)).not.toContain('AAAA');
     expect(again).toMatchObject({ workflowIdReusePolicy: 'ALLOW_DUPLICATE', args: [{ mode: 'settle' }] });
