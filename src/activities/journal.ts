@@ -3,6 +3,7 @@
  * as they come, and `reach`, the position below which items may have been begun.
  */
 import { type Chunk, positionOf } from '../model/chunk.ts';
+import type { Deferred } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { createGroupLog, type GroupLog, readGroupLog } from '../storage/group-log.ts';
@@ -17,9 +18,10 @@ export function reachUnjournalled(plan: Plan): number {
   if (!plan.journal) return Number.POSITIVE_INFINITY;
   return plan.onDoubt === 'unknown' ? 0 : 4 * plan.sliceConcurrency;
 }
-/** Third byte of `{"reach"`, `{"begun"`; an outcome begins `{"index"`. */
+/** Third byte of `{"reach"`, `{"begun"`, `{"taken"`; an outcome begins `{"index"`. */
 const REACH_MARK = 0x72;
 const BEGUN_MARK = 0x62;
+const TAKEN_MARK = 0x74;
 /** Smallest step by which the reach grows. Unit: items. */
 const STEP_MIN = 16;
 /** A slice younger than this writes no journal; older, its first write stands well before 100 ms are over. */
@@ -31,6 +33,8 @@ export interface Journal {
   /** False: not before the reach is durable; `onReach` is called then. Positions are asked for in rising order. */
   mayBegin(position: number): boolean;
   outcome(line: string): void;
+  /** A vendor has taken the item and owes a callback: it is not called again. */
+  taken(row: Deferred): void;
   /** The last words of a slice that lost its lease: it began nothing but these, beside the outcomes written. */
   farewell(begun: readonly number[]): void;
   failure(): Error | null;
@@ -68,6 +72,16 @@ export function openJournal(request: JournalRequest): Journal {
     return log;
   }
 
+  function add(line: string): void {
+    if (log !== null) {
+      log.add(Buffer.from(line));
+      return;
+    }
+    early.push(line);
+    const ageMs = performance.now() - request.startedAtMs;
+    timer ??= setTimeout(open, Math.max(FIRST_WRITE_AFTER_MS, JOURNAL_AFTER_MS - ageMs));
+  }
+
   /** From `position` where that lies ahead: a slice may begin deep in its chunk. */
   function extend(position: number): void {
     const next = Math.max(asked, position) + step;
@@ -92,15 +106,8 @@ export function openJournal(request: JournalRequest): Journal {
       stalled = !begins;
       return begins;
     },
-    outcome(line) {
-      if (log !== null) {
-        log.add(Buffer.from(line));
-        return;
-      }
-      early.push(line);
-      const ageMs = performance.now() - request.startedAtMs;
-      timer ??= setTimeout(open, Math.max(FIRST_WRITE_AFTER_MS, JOURNAL_AFTER_MS - ageMs));
-    },
+    outcome: add,
+    taken: (row) => add(JSON.stringify({ taken: row })),
     farewell: (begun) => open().add(Buffer.from(JSON.stringify({ begun }))),
     written: () => log !== null,
     failure: () => log?.failed ?? null,
@@ -115,6 +122,8 @@ export function openJournal(request: JournalRequest): Journal {
 export interface Leavings {
   /** Result lines by position. */
   readonly lines: ReadonlyMap<number, Buffer>;
+  /** By position: what a vendor has taken and owes a callback for. */
+  readonly taken: ReadonlyMap<number, Omit<Deferred, 'index'>>;
   /** Positions below this may have been begun. */
   readonly reach: number;
   /** Positions that slices without a lease said they had begun, as their last words. */
@@ -140,6 +149,7 @@ export async function readLeavings(
 ): Promise<Leavings> {
   const { lost, plan } = at;
   const lines = new Map<number, Buffer>();
+  const taken = new Map<number, Omit<Deferred, 'index'>>();
   const begun = new Set<number>();
   let lastWords = false;
   let reach = lost && plan.journal ? reachUnjournalled(plan) : 0;
@@ -149,7 +159,10 @@ export async function readLeavings(
     let reached = 0;
     for await (const entry of readGroupLog(store, key)) {
       if (entry[2] === REACH_MARK) reached = (JSON.parse(entry.toString()) as { reach: number }).reach;
-      else if (entry[2] === BEGUN_MARK) {
+      else if (entry[2] === TAKEN_MARK) {
+        const { index, ...row } = (JSON.parse(entry.toString()) as { taken: Deferred }).taken;
+        taken.set(positionOf(at.chunk, index), row);
+      } else if (entry[2] === BEGUN_MARK) {
         for (const position of (JSON.parse(entry.toString()) as { begun: number[] }).begun) begun.add(position);
         reached = 0;
         reach = 0;
@@ -158,5 +171,5 @@ export async function readLeavings(
     }
     reach = Math.max(reach, reached);
   }
-  return { lines, reach, begun, lastWords, lost: lost || reach > 0 || lastWords, journals };
+  return { lines, taken, reach, begun, lastWords, lost: lost || reach > 0 || lastWords, journals };
 }

@@ -44,6 +44,7 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
   const trials = new Map(log.trials);
   const triedNow = new Set<number>();
   let decidedHere = false;
+  let awaiting = [...deferred.values()].filter(isAwaited).length;
   const counts = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
 
   function keep(position: number, outcome: ItemOutcome, line: string | Buffer): void {
@@ -51,7 +52,9 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     mine[position] = 1;
     decidedHere = true;
     counts[outcome]++;
-    if (deferred.size > 0) deferred.delete(position);
+    if (deferred.size === 0) return;
+    if (isAwaited(deferred.get(position))) awaiting--;
+    deferred.delete(position);
   }
 
   /** Returns the line, for the journal. */
@@ -63,9 +66,9 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
 
   function defer(position: number, row: Omit<Deferred, 'index'>): void {
     const before = deferred.get(position);
-    const same = before?.notBefore === row.notBefore && before.attempts === row.attempts && before.doubt === row.doubt;
     // What the log says already is not said again: an outage must not rewrite every row with every probe.
-    if (same) return;
+    if (before !== undefined && isSame(before, row)) return;
+    awaiting += Number(isAwaited(row)) - Number(isAwaited(before));
     deferred.set(position, { index: indexAt(chunk, position), ...row });
     deferredNow.add(position);
   }
@@ -85,12 +88,14 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     if (lines.has(position)) continue;
     decide(position, reader.label(position), { ...DUPLICATE, duplicateOf: marks.duplicateOf[i] ?? 0 });
   }
+  for (const [position, row] of leavings.taken) if (!lines.has(position)) defer(position, row);
   const putOffInDoubt = !leavings.lastWords;
   // What a lost slice may have begun is in doubt: where that cannot be resolved by asking again, say so.
   for (let position = 0; leavings.lost && position < items; position++) {
     const begun =
       position < leavings.reach || leavings.begun.has(position) || (putOffInDoubt && deferred.has(position));
-    if (!begun || lines.has(position)) continue;
+    // What the vendor is known to have taken is not called again, only asked for.
+    if (!begun || lines.has(position) || isAwaited(deferred.get(position))) continue;
     if (plan.onDoubt === 'unknown') decide(position, reader.label(position), LOST);
     else defer(position, { notBefore: 0, attempts: 0, ...deferred.get(position), doubt: true });
   }
@@ -104,6 +109,9 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     tally,
     undecided: () => items - decidedItems(tally()),
     changed: () => decidedHere || deferredNow.size > 0,
+    isOpen: (position: number): boolean => !lines.has(position),
+    /** Items that a vendor has taken and owes a callback for. */
+    awaiting: () => awaiting,
     standing: (position: number): Omit<Deferred, 'index'> => deferred.get(position) ?? NEVER_TRIED,
     /** Positions to work on, ascending. */
     open(): number[] {
@@ -127,6 +135,15 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
       };
     },
   };
+}
+
+function isAwaited(row: Omit<Deferred, 'index'> | undefined): boolean {
+  return row?.submitted !== undefined;
+}
+
+function isSame(a: Omit<Deferred, 'index'>, b: Omit<Deferred, 'index'>): boolean {
+  if (a.notBefore !== b.notBefore || a.attempts !== b.attempts || a.doubt !== b.doubt) return false;
+  return isAwaited(a) === isAwaited(b) && a.submitted?.vendorRef === b.submitted?.vendorRef;
 }
 
 const NEVER_TRIED = { notBefore: 0, attempts: 0, doubt: false } as const;

@@ -10,17 +10,23 @@ export interface Task {
   readonly attempts: number;
   /** An earlier attempt may have had its effect. */
   readonly doubt: boolean;
-  /** Epoch ms before which it must not be tried. */
+  /** Epoch ms before which it must not be tried; of what a vendor has taken: when its callback is overdue. */
   readonly dueMs: number;
+  /** A vendor has taken it and owes a callback. */
+  readonly submitted?: { readonly vendorRef: string | null };
 }
 
 export interface WorkQueue {
   /** The next item that may begin now; null where none may. */
   take(nowMs: number, probing: boolean): Task | null;
+  /** The next item whose callback was overdue at `lookedAtMs`. */
+  takeOverdue(lookedAtMs: number): Task | null;
   putOff(task: Task): void;
   hasFresh(): boolean;
   /** When the soonest of those that wait is due; null where none waits. */
   nextDueMs(): number | null;
+  /** When the next callback is overdue; null where none is awaited. */
+  nextOverdueMs(): number | null;
   /** Ends the queue: those that wait. */
   drain(): readonly Task[];
 }
@@ -28,10 +34,14 @@ export interface WorkQueue {
 export function createWorkQueue(rows: Rows, mayBegin: (position: number) => boolean): WorkQueue {
   const fresh: number[] = [];
   const waiting = createDueQueue<Task>();
+  const awaited = createDueQueue<Task>();
+  const putOff = (task: Task) => (task.submitted === undefined ? waiting : awaited).add(task);
   for (const position of rows.open()) {
-    const { notBefore, attempts, doubt } = rows.standing(position);
-    if (attempts === 0 && !doubt && notBefore === 0) fresh.push(position);
-    else waiting.add({ position, counted: attempts, attempts, doubt, dueMs: notBefore });
+    const { notBefore, attempts, doubt, submitted } = rows.standing(position);
+    const task = { position, counted: attempts, attempts, doubt, dueMs: notBefore };
+    if (submitted !== undefined) putOff({ ...task, attempts: attempts + 1, submitted });
+    else if (attempts === 0 && !doubt && notBefore === 0) fresh.push(position);
+    else putOff(task);
   }
   let next = 0;
 
@@ -48,9 +58,11 @@ export function createWorkQueue(rows: Rows, mayBegin: (position: number) => bool
       const due = probing && next < fresh.length ? null : waiting.takeDue(nowMs);
       return due ?? takeFresh();
     },
-    putOff: (task) => waiting.add(task),
+    takeOverdue: (lookedAtMs) => awaited.takeDue(lookedAtMs),
+    putOff,
     hasFresh: () => next < fresh.length,
     nextDueMs: () => waiting.next()?.dueMs ?? null,
-    drain: () => waiting.drain(),
+    nextOverdueMs: () => awaited.next()?.dueMs ?? null,
+    drain: () => [...waiting.drain(), ...awaited.drain()],
   };
 }

@@ -125,9 +125,14 @@ export function positionOf({ header, chosen }: Chunk, index: number): number {
   return -1;
 }
 
+/** The run that the item's idempotency key names. */
+export function keyRunAt({ chosen }: Chunk, position: number): number {
+  return chosen?.keyRuns[position] ?? 1;
+}
+
 /** What vendors know the item by: the same in every attempt of a run. */
 export function idempotencyKeyAt(chunk: Chunk, uid: string, position: number): string {
-  const run = chunk.chosen?.keyRuns[position] ?? 1;
+  const run = keyRunAt(chunk, position);
   return `${uid}:${indexAt(chunk, position)}${run === 1 ? '' : `:r${run}`}`;
 }
 

@@ -73,6 +73,23 @@ function withDigits(text: string): unknown {
   );
 }
 
+/** How deep a JSON text is nested: 0 for a scalar. */
+export function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (inString) {
+      if (c === 0x5c) i++;
+      else if (c === 0x22) inString = false;
+    } else if (c === 0x22) inString = true;
+    else if (c === 0x7b || c === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (c === 0x7d || c === 0x5d) depth--;
+  }
+  return deepest;
+}
+
 /** The digits of a number of `exact`, as they came; null where the value is no number. */
 export function digitsOf(value: unknown): string | null {
   if (typeof value === 'number') return String(value);

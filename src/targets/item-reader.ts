@@ -5,7 +5,7 @@ import { idempotencyKeyAt, indexAt, itemBytes } from '../model/chunk.ts';
 import { parseCsvRow } from '../model/csv-row.ts';
 import { ITEM_DEPTH_MAX } from '../model/limits.ts';
 import type { ItemError } from '../model/outcome.ts';
-import { type ParsedJson, parseExact } from './exact-json.ts';
+import { depthOf, type ParsedJson, parseExact } from './exact-json.ts';
 import type { ItemLabel, Target, TargetItem } from './target.ts';
 
 export type ReadItem =
@@ -141,22 +141,6 @@ function parseJson(text: string, parse: Parse): Parsed {
     const column = position === undefined ? text.length + 1 : Number(position) + 1;
     return refused('invalid_json', `the item is not valid JSON at its character ${column}`, column);
   }
-}
-
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (inString) {
-      if (c === 0x5c) i++;
-      else if (c === 0x22) inString = false;
-    } else if (c === 0x22) inString = true;
-    else if (c === 0x7b || c === 0x5b) deepest = Math.max(deepest, ++depth);
-    else if (c === 0x7d || c === 0x5d) depth--;
-  }
-  return deepest;
 }
 
 function refused(code: string, message: string, column?: number): Parsed {
