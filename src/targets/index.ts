@@ -3,13 +3,20 @@ import type { Chunk } from '../model/chunk.ts';
 import { TrancheError } from '../model/errors.ts';
 import { DIRECT_CHUNKS_MAX, HISTORY_EVENTS_MAX } from '../model/limits.ts';
 import type { Plan } from '../model/plan.ts';
-import { createItemReader } from './item-reader.ts';
+import { contacts } from './contacts.ts';
+import { acceptsText, createItemReader, createItemTexts, type ItemText, rowText } from './item-reader.ts';
 import { noop } from './noop.ts';
 import { products } from './products.ts';
 import type { ItemLabel, Target } from './target.ts';
 import { async, sync } from './vendor-jobs.ts';
 
-export const TARGETS: readonly Target[] = [anyItem(products), anyItem(noop), anyItem(sync), anyItem(async)];
+export const TARGETS: readonly Target[] = [
+  anyItem(products),
+  anyItem(contacts),
+  anyItem(noop),
+  anyItem(sync),
+  anyItem(async),
+];
 
 export const targetNames: readonly string[] = TARGETS.map((target) => target.name);
 
@@ -137,6 +144,10 @@ export function createTargetRegistry(defaults: PlanDefaults) {
       const reader = createItemReader(chunk, findTarget(name), '');
       return (position) => reader.label(position);
     },
+    itemTexts: (name: string, chunk: Chunk): ((position: number) => ItemText) =>
+      createItemTexts(chunk, findTarget(name)),
+    rowText: (name: string, cells: Readonly<Record<string, string>>): string => rowText(findTarget(name), cells),
+    acceptsText: (name: string, text: string): boolean => acceptsText(findTarget(name), text),
   };
 }
 
