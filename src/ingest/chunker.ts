@@ -123,7 +123,7 @@ export function createChunker(sizes: ChunkSizes, itemBytesMax: number, format: (
   };
 }
 
-function itemsOfChunk(sizes: ChunkSizes, ordinal: number): number {
+export function itemsOfChunk(sizes: ChunkSizes, ordinal: number): number {
   return Math.min(sizes.itemsMax, sizes.itemsFirst * 2 ** Math.floor(ordinal / sizes.chunksPerSize));
 }
 

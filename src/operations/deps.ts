@@ -8,6 +8,7 @@ import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { Records } from '../storage/records.ts';
 import type { Segments } from '../storage/segments.ts';
+import type { ItemText } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
 import type { AccountLimits } from './account-limits.ts';
 import type { SubmitPolicy } from './operations.ts';
@@ -27,6 +28,12 @@ export interface TargetRegistry {
   resolvePlan(target: { readonly name: string }, policy: SubmitPolicy): Plan;
   /** What a result line says of an item that no slice has seen, by its position in the chunk. Never throws. */
   labelsOf(targetName: string, chunk: Chunk): (position: number) => ItemLabel;
+  /** Each item as JSON text that means the same to the target, whatever it came as. */
+  itemTexts(targetName: string, chunk: Chunk): (position: number) => ItemText;
+  /** A CSV row (column → cell, empty cells absent) as the item's JSON text. */
+  rowText(targetName: string, cells: Readonly<Record<string, string>>): string;
+  /** Whether JSON text is an item that the target would apply. */
+  acceptsText(targetName: string, text: string): boolean;
 }
 
 export interface OperationsDeps {

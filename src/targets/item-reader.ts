@@ -1,6 +1,6 @@
 /** Raw bytes of a chunk → items that passed their target's schema, or the fault that makes them `failed`. */
 import { isAscii, isUtf8 } from 'node:buffer';
-import type { Chunk } from '../model/chunk.ts';
+import type { Chunk, ItemFault, ItemFormat } from '../model/chunk.ts';
 import { idempotencyKeyAt, indexAt, itemBytes } from '../model/chunk.ts';
 import { parseCsvRow } from '../model/csv-row.ts';
 import { ITEM_DEPTH_MAX } from '../model/limits.ts';
@@ -111,23 +111,66 @@ function createParser(chunk: Chunk, target: Target, parse: Parse): (text: string
   const { format } = chunk.header;
   if (format.kind === 'json') return (text) => parseJson(text, parse);
   return (text) => {
-    const row = parseCsvRow(text, format.delimiter);
-    if ('message' in row) return refused('invalid_csv', row.message, row.column);
-    if (row.cells.length !== format.columns.length) {
-      const counts = `the row has ${row.cells.length} cells, the header ${format.columns.length}`;
-      return refused('csv_ragged_row', counts);
-    }
-    const cells: Record<string, string> = Object.create(NO_MEMBERS);
-    for (let i = 0; i < format.columns.length; i++) {
-      const column = format.columns[i];
-      const cell = row.cells[i];
-      if (column !== undefined && cell !== undefined && cell !== '') cells[column] = cell;
-    }
+    const row = readRow(text, format);
+    if (!row.ok) return refused(row.fault.code, row.fault.message, row.fault.column);
+    const { cells } = row;
     if (target.fromRow !== undefined) return parseJson(target.fromRow(cells), parse);
     // What its JSON text would be read as.
     const value = { ...cells };
     return { ok: true, json: { value, exact: value } };
   };
+}
+
+type Row =
+  | { readonly ok: true; readonly cells: Record<string, string> }
+  | { readonly ok: false; readonly fault: Omit<ItemFault, 'position'> };
+
+/** Cells by column, empty ones absent. */
+function readRow(text: string, { columns, delimiter }: Extract<ItemFormat, { kind: 'csv' }>): Row {
+  const row = parseCsvRow(text, delimiter);
+  if ('message' in row) return { ok: false, fault: { code: 'invalid_csv', message: row.message, column: row.column } };
+  if (row.cells.length !== columns.length) {
+    const message = `the row has ${row.cells.length} cells, the header ${columns.length}`;
+    return { ok: false, fault: { code: 'csv_ragged_row', message } };
+  }
+  const cells: Record<string, string> = Object.create(NO_MEMBERS);
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns[i];
+    const cell = row.cells[i];
+    if (column !== undefined && cell !== undefined && cell !== '') cells[column] = cell;
+  }
+  return { ok: true, cells };
+}
+
+export type ItemText =
+  | { readonly ok: true; readonly text: Buffer }
+  | { readonly ok: false; readonly fault: Omit<ItemFault, 'position'> };
+
+/** Each item as JSON text that is read as the same item, or fails alike: a retry keeps items so, whatever they came as. */
+export function createItemTexts(chunk: Chunk, target: Target): (position: number) => ItemText {
+  const faults = new Map(chunk.header.faults.map(({ position, ...fault }) => [position, fault] as const));
+  const { format } = chunk.header;
+  const textOf = createDecoder(chunk);
+  return (position) => {
+    const fault = faults.get(position);
+    if (fault !== undefined) return { ok: false, fault };
+    if (format.kind === 'json') return { ok: true, text: itemBytes(chunk, position) };
+    const text = textOf(position);
+    if (text === null) return { ok: false, fault: { code: 'invalid_utf8', message: 'the item is not valid UTF-8' } };
+    const row = readRow(text, format);
+    return row.ok ? { ok: true, text: Buffer.from(rowText(target, row.cells)) } : row;
+  };
+}
+
+/** A row as JSON text: what the target makes of it, else an object of strings. */
+export function rowText(target: Target, cells: Readonly<Record<string, string>>): string {
+  return target.fromRow?.(cells) ?? JSON.stringify(cells);
+}
+
+/** Whether the text is an item that the target would apply. */
+export function acceptsText(target: Target, text: string): boolean {
+  const parsed = parseJson(text, plainly);
+  return parsed.ok && target.item.safeParse(parsed.json.value).success;
 }
 
 function parseJson(text: string, parse: Parse): Parsed {
