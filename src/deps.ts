@@ -3,11 +3,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Client, type Connection } from '@temporalio/client';
 import { createAccess, createLimits, placesOf } from './access-deps.ts';
+import type { ActivityDeps } from './activities/deps.ts';
 import { createActivities } from './activities/index.ts';
 import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
 import { createIngest } from './ingest/index.ts';
 import { startMockVendor } from './mock-vendor/server.ts';
+import { signCallback } from './model/callback-token.ts';
 import type { Database } from './model/database.ts';
 import type { Log } from './model/log.ts';
 import { TASK_QUEUE } from './model/workflow-contract.ts';
@@ -122,6 +124,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       ...placesOf(config, database),
       findTarget,
       findVendor: (name) => vendors.get(name),
+      callbackUrl: createCallbackUrl(config),
       heartbeat: createHeartbeat(connection, { namespace, identity }, config.worker.heartbeatTimeoutMs),
       slicesMax: config.worker.slicesMax,
       stopping: stopping.signal,
@@ -188,9 +191,19 @@ function createVendors({ vendors, vendorUrls }: Config): ReadonlyMap<string, Ven
   );
 }
 
-function planDefaults({ worker, vendors, retry }: Config): PlanDefaults {
+/** Null where this service cannot be called back. */
+function createCallbackUrl({ callbacks, callbackBaseUrl }: Config): ActivityDeps['callbackUrl'] {
+  const { secret } = callbacks;
+  if (secret === '' || callbackBaseUrl === '') return null;
+  const base = callbackBaseUrl.replace(/\/+$/, '');
+  return (item) => `${base}/v1/vendors/${item.vendor}/callbacks/${signCallback(secret, item)}`;
+}
+
+function planDefaults({ worker, vendors, retry, callbacks }: Config): PlanDefaults {
   const { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax } = worker;
-  return { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax, callTimeoutMs: vendors.callTimeoutMs, retry };
+  const callbackTimeoutMs = callbacks.secret === '' ? null : callbacks.timeoutMs;
+  const { callTimeoutMs } = vendors;
+  return { heartbeatTimeoutMs, boxMs, boxMaxMs, windowMax, callTimeoutMs, callbackTimeoutMs, retry };
 }
 
 function operationsSettings({ ingest, operations, temporal, blobs, limits }: Config): OperationsSettings {

@@ -1,12 +1,13 @@
 /** Applies a chunk's undecided items with bounded concurrency until none is left, the time box is over or it is called home. */
-import type { Applied } from '../model/outcome.ts';
+import type { Applied, Submitted } from '../model/outcome.ts';
 import type { ItemReader } from '../targets/item-reader.ts';
-import type { ItemLabel } from '../targets/target.ts';
+import type { ItemLabel, Polled, TargetItem } from '../targets/target.ts';
 import type { NotCalled } from '../vendors/vendor.ts';
-import { type AttemptDeps, createAttempt } from './attempt.ts';
+import { type AttemptDeps, type CallbackUrl, createAttempt } from './attempt.ts';
+import type { Inbox } from './inbox.ts';
 import type { Journal } from './journal.ts';
 import type { Rows } from './rows.ts';
-import { judge } from './verdict.ts';
+import { judge, unanswered } from './verdict.ts';
 import { createWorkQueue, type Task } from './work-queue.ts';
 
 export interface SliceRun extends AttemptDeps {
@@ -15,23 +16,33 @@ export interface SliceRun extends AttemptDeps {
   readonly journal: Journal;
 }
 
+/** What items one by one need beside: their vendor may answer by callback. */
+export interface ItemsRun extends SliceRun {
+  readonly inbox: Inbox;
+  readonly callbackUrl: CallbackUrl;
+}
+
 export interface SliceEnd {
   /** Epoch ms before which nothing that is left may be tried; null = at once. */
   readonly waitUntil: number | null;
   readonly vendorDown: boolean;
+  /** Items that a vendor has taken and owes a callback for. */
+  readonly awaiting: number;
 }
 
 /** Work without I/O gives the event loop back after this long, so that heartbeats go out. */
 const BURST_MS = 10;
 /** How soon an item is looked at again whose call could not be made (the lease was being renewed). */
 const NOT_CALLED_RETRY_MS = 50;
+/** A callback that is overdue so soon is waited for; no slice stays for longer ones. */
+const OVERDUE_SOON_MS = 1_000;
 
 /** The lease is lost: nothing that the slice holds may be committed. `begun`: positions that may have had their effect. */
 export interface SliceLost {
   readonly begun: readonly number[];
 }
 
-export function applyItems(run: SliceRun): Promise<SliceEnd | SliceLost> {
+export function applyItems(run: ItemsRun): Promise<SliceEnd | SliceLost> {
   // Lost while it read its chunk.
   if (run.control.lost()) return Promise.resolve({ begun: [] });
   return new Promise((resolve) => {
@@ -48,8 +59,8 @@ export function applyItems(run: SliceRun): Promise<SliceEnd | SliceLost> {
   });
 }
 
-function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
-  const { rows, reader, journal, lease, control, vendor } = run;
+function createEngine(run: ItemsRun, finish: (end: SliceEnd) => void) {
+  const { rows, reader, journal, inbox, lease, control, vendor } = run;
   const { plan, probe, boxMs, ref, ordinal } = run.input;
   const boxEndMs = Date.now() + boxMs;
   const queue = createWorkQueue(rows, journal.mayBegin);
@@ -76,7 +87,7 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     const burstEnd = performance.now() + BURST_MS;
     for (let begun = 1; active < limit && !closing(); begun++) {
       const mayBegin = lease.held() && closedUntilMs() <= Date.now();
-      const task = mayBegin ? queue.take(Date.now(), probing) : null;
+      const task = mayBegin ? (queue.take(Date.now(), probing) ?? queue.takeOverdue(inbox.lookedAtMs())) : null;
       if (task === null) break;
       begin(task);
       if ((begun & 63) === 0 && performance.now() > burstEnd) {
@@ -91,8 +102,10 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
 
   /** False where nothing that is left can begin before the box is over. */
   function moreInBox(): boolean {
+    const overdueMs = queue.nextOverdueMs() ?? Number.POSITIVE_INFINITY;
     const dueMs = queue.hasFresh() ? 0 : (queue.nextDueMs() ?? Number.POSITIVE_INFINITY);
-    return Math.max(dueMs, closedUntilMs()) < boxEndMs;
+    const soonMs = overdueMs < Date.now() + OVERDUE_SOON_MS ? Math.min(dueMs, overdueMs) : dueMs;
+    return Math.max(soonMs, closedUntilMs()) < boxEndMs || inbox.hopeful();
   }
 
   /** Sleeps until something may begin; completions, heartbeats and journal writes wake it too. */
@@ -100,18 +113,25 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     clearTimeout(timer);
     const dueMs = queue.hasFresh() ? Date.now() + NOT_CALLED_RETRY_MS : (queue.nextDueMs() ?? boxEndMs);
     const wakeMs = Math.min(boxEndMs, Math.max(dueMs, closedUntilMs()));
+    // Overdue callbacks need no timer: every look wakes.
     timer = setTimeout(pump, Math.max(1, wakeMs - Date.now()));
   }
 
   function begin(task: Task): void {
+    // Its callback came while it waited for another attempt.
+    if (!rows.isOpen(task.position)) return;
     const read = reader.read(task.position);
     if (!read.ok) {
       record(rows.decide(task.position, read.label, { outcome: 'failed', attempts: task.attempts, error: read.error }));
       return;
     }
+    if (task.submitted !== undefined && (attempt.poll === null || task.submitted.vendorRef === null)) {
+      record(rows.decide(task.position, read.label, unanswered('callback_missing', task.attempts)));
+      return;
+    }
     active++;
     inFlight.add(task.position);
-    const applied = attempt(read.item);
+    const applied = callFor(task, read.item);
     if (applied instanceof Promise) {
       applied.then((result) => {
         settle(task, read.label, result);
@@ -120,7 +140,12 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     } else settle(task, read.label, applied);
   }
 
-  function settle(task: Task, label: ItemLabel, applied: Applied | NotCalled): void {
+  function callFor(task: Task, item: TargetItem<unknown>) {
+    const vendorRef = task.submitted?.vendorRef ?? null;
+    return vendorRef === null || attempt.poll === null ? attempt.begin(item) : attempt.poll(vendorRef, item);
+  }
+
+  function settle(task: Task, label: ItemLabel, applied: Applied | Polled | Submitted): void {
     active--;
     inFlight.delete(task.position);
     if (ended) return;
@@ -129,7 +154,21 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
       return;
     }
     const down = observe(task, applied);
-    const trial = { counted: task.counted, attempts: task.attempts + 1, doubt: task.doubt };
+    // Its callback was quicker than the answer.
+    if (!rows.isOpen(task.position)) return;
+    if (applied.kind === 'submitted') {
+      awaitCallback(task, applied);
+      return;
+    }
+    if (applied.kind === 'pending') {
+      record(rows.decide(task.position, label, unanswered('vendor_pending', task.attempts + 1)));
+      return;
+    }
+    const trial = {
+      counted: task.counted,
+      attempts: task.attempts + 1,
+      doubt: task.doubt || task.submitted !== undefined,
+    };
     const verdict = judge(plan, trial, applied, Date.now(), down);
     if (isAttemptToKeep(applied) || rows.wasTried(task.position)) rows.tried(task.position, codeOf(applied));
     if (verdict.kind === 'decided') {
@@ -137,11 +176,23 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
       return;
     }
     const { counted, doubt, dueMs } = verdict;
-    queue.putOff({ position: task.position, attempts: trial.attempts, counted, doubt, dueMs });
+    queue.putOff({ ...task, attempts: trial.attempts, counted, doubt, dueMs });
+  }
+
+  /** From now on the item waits for its callback; what was counted of its attempts is kept. */
+  function awaitCallback(task: Task, { vendorRef }: Submitted): void {
+    const { position, counted, doubt } = task;
+    const dueMs = Date.now() + (plan.callbackTimeoutMs ?? 0);
+    const submitted = { vendorRef };
+    const row = { notBefore: dueMs, attempts: counted, doubt, submitted };
+    rows.defer(position, row);
+    if (plan.journal) journal.taken({ index: rows.indexAt(position), ...row });
+    queue.putOff({ ...task, attempts: task.attempts + 1, dueMs, submitted });
+    inbox.expect();
   }
 
   /** Tells the vendor's standing; true where the vendor is down. */
-  function observe(task: Task, applied: Applied): boolean {
+  function observe(task: Task, applied: Applied | Submitted | Exclude<Polled, NotCalled>): boolean {
     if (vendor === null) return false;
     if (applied.kind === 'transient') {
       if (applied.code === 'aborted') return false;
@@ -163,20 +214,23 @@ function createEngine(run: SliceRun, finish: (end: SliceEnd) => void) {
     ended = true;
     clearTimeout(timer);
     clearTimeout(boxTimer);
+    inbox.stop();
   }
 
   function end(): void {
     stop();
     const untouched = queue.hasFresh();
-    const waiting = queue.drain();
-    for (const { position, counted, doubt, dueMs } of waiting) {
+    const waiting = queue.drain().filter(({ position }) => rows.isOpen(position));
+    for (const { position, counted, doubt, dueMs, submitted } of waiting) {
       if (counted > 0 || doubt || dueMs > Date.now()) {
-        rows.defer(position, { notBefore: Math.round(dueMs), attempts: counted, doubt });
+        const row = { notBefore: Math.round(dueMs), attempts: counted, doubt };
+        rows.defer(position, submitted === undefined ? row : { ...row, submitted });
       }
     }
     const soonestMs = untouched || waiting.length === 0 ? 0 : Math.min(...waiting.map(({ dueMs }) => dueMs));
     const waitUntilMs = Math.round(Math.max(soonestMs, closedUntilMs()));
-    finish({ waitUntil: waitUntilMs > Date.now() ? waitUntilMs : null, vendorDown: sawOutage });
+    const waitUntil = waitUntilMs > Date.now() ? waitUntilMs : null;
+    finish({ waitUntil, vendorDown: sawOutage, awaiting: rows.awaiting() });
   }
 
   function abandon(): number[] {

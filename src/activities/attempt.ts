@@ -1,8 +1,8 @@
 /** One attempt at one item: the target is called under the slice's lease and pace, and whatever it does becomes data. */
 import type { Log } from '../model/log.ts';
-import type { Applied } from '../model/outcome.ts';
+import type { Applied, Submitted } from '../model/outcome.ts';
 import type { SliceInput } from '../model/workflow-contract.ts';
-import type { Target, TargetContext, TargetItem } from '../targets/target.ts';
+import type { Polled, SubmitContext, Target, TargetContext, TargetItem } from '../targets/target.ts';
 import type { NotCalled } from '../vendors/vendor.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
 import type { Control } from './control.ts';
@@ -18,6 +18,9 @@ export interface AttemptDeps {
   readonly log: Log;
 }
 
+/** Where a vendor sends an item's outcome; only targets that submit ask for it. */
+export type CallbackUrl = SubmitContext['callbackUrl'];
+
 /** When a call that waits is no longer to be made. */
 export interface CallBounds {
   readonly waiting: AbortSignal;
@@ -25,29 +28,51 @@ export interface CallBounds {
   readonly mayCall: () => boolean;
 }
 
-export type Attempt = (item: TargetItem<unknown>) => Applied | Promise<Applied | NotCalled>;
+export interface Attempt {
+  begin(item: TargetItem<unknown>): Applied | Promise<Applied | NotCalled | Submitted>;
+  /** Asks what became of an item whose callback is overdue; null where the target cannot. */
+  readonly poll: ((vendorRef: string, item: TargetItem<unknown>) => Promise<Polled>) | null;
+}
 
 /** A target that throws has a bug: the item fails, its neighbours go on. */
-export function createAttempt(deps: AttemptDeps, bounds: CallBounds): Attempt {
+export function createAttempt(deps: AttemptDeps & { readonly callbackUrl: CallbackUrl }, bounds: CallBounds): Attempt {
   const { input, target, log } = deps;
-  const context: TargetContext = {
+  const context: SubmitContext = {
     operation: input.ref,
     signal: deps.control.signal,
     vendor: createCaller(deps, bounds),
+    callbackUrl: deps.callbackUrl,
   };
-  const { applyOne } = target;
-  if (applyOne === undefined) return () => noApply(target.name);
-  return (item) => {
+  const begin = target.applyOne ?? target.submit;
+  const { poll } = target;
+  async function ask(vendorRef: string, item: TargetItem<unknown>): Promise<Polled> {
     try {
-      const applied = applyOne(item, context);
-      return applied instanceof Promise ? applied.catch((cause) => bug(log, item.index, cause)) : applied;
+      return (await poll?.(vendorRef, item, context)) ?? PENDING;
     } catch (cause) {
-      return bug(log, item.index, cause);
+      // The vendor has the item, whatever is wrong with the question.
+      log('error', 'a target threw when it asked for an item', { index: item.index, cause });
+      return PENDING;
     }
+  }
+  const failed = (item: TargetItem<unknown>) => (cause: unknown) => bug(log, item.index, cause);
+  return {
+    begin(item) {
+      if (begin === undefined) return noApply(target.name);
+      try {
+        const applied = begin(item, context);
+        return applied instanceof Promise ? applied.catch(failed(item)) : applied;
+      } catch (cause) {
+        return bug(log, item.index, cause);
+      }
+    },
+    poll: poll === undefined ? null : ask,
   };
 }
 
-function createCaller({ input, target, control, vendor }: AttemptDeps, bounds: CallBounds): TargetContext['vendor'] {
+export function createCaller(
+  { input, target, control, vendor }: AttemptDeps,
+  bounds: CallBounds,
+): TargetContext['vendor'] {
   if (vendor === null) return () => Promise.reject(new Error(`target ${target.name} has no vendor to call`));
   const { plan, ref, ordinal, callsPerSecond } = input;
   const context = {
@@ -64,6 +89,8 @@ function noApply(name: string): Applied {
   const message = `target ${name} cannot be applied item by item`;
   return { kind: 'failed', error: { code: 'target_error', message, retryable: false } };
 }
+
+const PENDING = { kind: 'pending' } as const;
 
 function bug(log: Log, index: number, cause: unknown): Applied {
   log('error', 'a target threw', { index, cause });

@@ -12,7 +12,7 @@ import type { Decision, Rows } from './rows.ts';
 const FOLDERS_AT_ONCE = 8;
 const ANSWERS_AT_ONCE = 32;
 
-export interface CallbackFold {
+export interface CallbackSource {
   readonly store: BlobStore;
   readonly uid: string;
   readonly chunk: Chunk;
@@ -21,12 +21,19 @@ export interface CallbackFold {
   readonly readCallback: ReadCallback;
 }
 
-/**
- * Decides every open item that has an answer, in flight or never begun: who answers has taken it. Resolves to how many.
- * Nothing is decided once `stopped` says so. Nothing is journalled: the answers are on disk already.
- */
-export function createCallbackFold({ store, uid, chunk, rows, reader, readCallback }: CallbackFold) {
+export interface Callbacks {
+  /**
+   * Decides every open item that has an answer, in flight or never begun: who answers has taken it. Resolves to how
+   * many. Nothing is decided once `stopped` says so. Nothing is journalled: the answers are on disk already.
+   */
+  fold(stopped: () => boolean): Promise<number>;
+  /** Deletes the answers that were folded in; for when the rows are committed. Never rejects. */
+  clear(): Promise<void>;
+}
+
+export function openCallbacks({ store, uid, chunk, rows, reader, readCallback }: CallbackSource): Callbacks {
   const folders = foldersOf(chunk, uid, rows.open());
+  const folded: string[] = [];
 
   async function answersIn(folder: string): Promise<{ readonly position: number; readonly key: string }[]> {
     const found: { readonly position: number; readonly key: string }[] = [];
@@ -39,7 +46,7 @@ export function createCallbackFold({ store, uid, chunk, rows, reader, readCallba
     return found;
   }
 
-  return async (stopped: () => boolean): Promise<number> => {
+  async function fold(stopped: () => boolean): Promise<number> {
     const answers: { readonly position: number; readonly key: string }[] = [];
     await inLanes(folders, FOLDERS_AT_ONCE, async (folder) => {
       if (!stopped()) answers.push(...(await answersIn(folder)));
@@ -51,9 +58,16 @@ export function createCallbackFold({ store, uid, chunk, rows, reader, readCallba
       const { attempts, submitted } = rows.standing(position);
       const calls = Math.max(1, attempts + (submitted === undefined ? 0 : 1));
       rows.decide(position, reader.label(position), decisionOf(readCallback, body, calls));
+      folded.push(key);
       decided++;
     });
     return decided;
+  }
+
+  return {
+    fold,
+    // What stays goes with the operation.
+    clear: () => inLanes(folded, ANSWERS_AT_ONCE, (key) => store.delete(key).catch(() => undefined)),
   };
 }
 

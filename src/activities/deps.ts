@@ -1,4 +1,6 @@
 /** What activities are given; the one wiring place fills it in. */
+
+import type { CallbackRef } from '../model/callback-token.ts';
 import type { Database } from '../model/database.ts';
 import type { Log } from '../model/log.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -18,6 +20,8 @@ export interface ActivityDeps {
   /** Throws where there is none of this name. */
   readonly findTarget: (name: string) => Target;
   readonly findVendor: (name: string) => Vendor | undefined;
+  /** Where a vendor is to send an item's outcome; null where the service has no secret to sign it with. */
+  readonly callbackUrl: ((item: CallbackRef) => string) | null;
   /**
    * One heartbeat that the server has to acknowledge, within a fraction of the heartbeat timeout. Rejects with a gRPC
    * status `code` where it refuses; true: the workflow wants the slice home.

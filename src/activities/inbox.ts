@@ -1,5 +1,6 @@
 /** When a running slice looks for callbacks: soon at first, then every second, and no longer than answers keep coming. */
 import type { Log } from '../model/log.ts';
+import { type CallbackSource, type Callbacks, openCallbacks } from './callbacks.ts';
 
 export interface Inbox {
   /** When the last look that was finished had begun (epoch ms): who was overdue by then has no answer. */
@@ -10,16 +11,13 @@ export interface Inbox {
   expect(): void;
   /** Nothing is decided by a look any more. */
   stop(): void;
+  /** The rows are committed: their answers are of no more use. */
+  clear(): Promise<void>;
 }
 
-export interface InboxRequest {
-  /** Resolves to the answers found. */
-  readonly look: (stopped: () => boolean) => Promise<number>;
-  /** Items that the vendor owes an answer for. */
-  readonly awaiting: () => number;
-  /** What the look before the slice began found, and when that was. */
-  readonly found: number;
-  readonly lookedAtMs: number;
+export interface InboxRequest extends Omit<CallbackSource, 'readCallback'> {
+  /** Absent where answers come with the call. */
+  readonly readCallback: CallbackSource['readCallback'] | undefined;
   readonly onLook: () => void;
   readonly log: Log;
 }
@@ -31,9 +29,23 @@ const QUIET_MS = 2_000;
 /** A look at very many answers may take this share of the time, no more. */
 const LOOKING_SHARE = 5;
 
-export function openInbox(request: InboxRequest): Inbox {
-  let { lookedAtMs } = request;
-  let newsAtMs = request.found > 0 ? Date.now() : 0;
+/** What has come so far is folded in when it resolves: it must not be submitted again. */
+export async function openInbox(request: InboxRequest): Promise<Inbox> {
+  const { readCallback } = request;
+  if (readCallback === undefined) return NO_INBOX;
+  const callbacks = openCallbacks({ ...request, readCallback });
+  const lookedAtMs = Date.now();
+  const found = await callbacks.fold(() => false);
+  return watch(request, callbacks, { lookedAtMs, found });
+}
+
+function watch(
+  { rows, onLook, log }: InboxRequest,
+  callbacks: Callbacks,
+  first: { readonly lookedAtMs: number; readonly found: number },
+): Inbox {
+  let { lookedAtMs } = first;
+  let newsAtMs = first.found > 0 ? Date.now() : 0;
   let pauseMs = FIRST_LOOK_MS;
   let stopped = false;
   let timer = setTimeout(look, pauseMs);
@@ -41,39 +53,41 @@ export function openInbox(request: InboxRequest): Inbox {
   async function look(): Promise<void> {
     const begunAtMs = Date.now();
     let found = 0;
-    if (request.awaiting() > 0) {
+    if (rows.awaiting() > 0) {
       try {
-        found = await request.look(() => stopped);
+        found = await callbacks.fold(() => stopped);
         lookedAtMs = begunAtMs;
       } catch (cause) {
-        request.log('warn', 'callbacks could not be looked for', { cause });
+        log('warn', 'callbacks could not be looked for', { cause });
       }
     }
     if (stopped) return;
     if (found > 0) newsAtMs = Date.now();
     pauseMs = found > 0 ? LOOK_EVERY_MS : Math.min(LOOK_EVERY_MS, 2 * pauseMs);
     timer = setTimeout(look, Math.max(pauseMs, LOOKING_SHARE * (Date.now() - begunAtMs)));
-    request.onLook();
+    onLook();
   }
 
   return {
     lookedAtMs: () => lookedAtMs,
-    hopeful: () => request.awaiting() > 0 && Date.now() - newsAtMs < QUIET_MS,
+    hopeful: () => rows.awaiting() > 0 && Date.now() - newsAtMs < QUIET_MS,
     expect() {
       newsAtMs = Date.now();
-      if (request.awaiting() === 1) pauseMs = FIRST_LOOK_MS;
+      if (rows.awaiting() === 1) pauseMs = FIRST_LOOK_MS;
     },
     stop() {
       stopped = true;
       clearTimeout(timer);
     },
+    clear: callbacks.clear,
   };
 }
 
 /** For targets whose answers come with the call. */
-export const NO_INBOX: Inbox = {
+const NO_INBOX: Inbox = {
   lookedAtMs: () => 0,
   hopeful: () => false,
   expect: () => undefined,
   stop: () => undefined,
+  clear: () => Promise.resolve(),
 };

@@ -109,6 +109,7 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     tally,
     undecided: () => items - decidedItems(tally()),
     changed: () => decidedHere || deferredNow.size > 0,
+    indexAt: (position: number): number => indexAt(chunk, position),
     isOpen: (position: number): boolean => !lines.has(position),
     /** Items that a vendor has taken and owes a callback for. */
     awaiting: () => awaiting,

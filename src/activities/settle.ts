@@ -1,8 +1,10 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
+import type { Deferred } from '../model/outcome.ts';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
 import { createItemReader } from '../targets/item-reader.ts';
+import { openCallbacks } from './callbacks.ts';
 import { readChunk } from './chunk-blob.ts';
 import type { ActivityDeps } from './deps.ts';
 import { readLeavings } from './journal.ts';
@@ -22,9 +24,14 @@ export function createSettle(deps: ActivityDeps) {
     const reader = createItemReader(chunk, target, ref.uid);
     const marks = plan.dedupe ? await readMarks(deps.store, at) : NO_MARKS;
     const rows = createRows({ chunk, log, leavings, reader, plan, marks });
+    const { store } = deps;
+    const { readCallback } = target;
+    // What the vendor has answered is no longer in doubt.
+    const callbacks = readCallback && openCallbacks({ store, uid: ref.uid, chunk, rows, reader, readCallback });
+    await callbacks?.fold(() => false);
     for (const position of rows.open()) {
-      const { doubt, attempts } = rows.standing(position);
-      rows.decide(position, reader.label(position), { ...givenUp(doubt, attempts), attempts });
+      const standing = rows.standing(position);
+      rows.decide(position, reader.label(position), givenUp(standing));
     }
     // A second settle may find a journal a line longer: the rows that stand are those that count.
     const ours = await deps.segments.compact(at, rows.segment(true));
@@ -33,9 +40,10 @@ export function createSettle(deps: ActivityDeps) {
 }
 
 /** Only what was never begun is `cancelled`. */
-function givenUp(doubt: boolean, attempts: number): Omit<Decision, 'attempts'> {
-  if (doubt) return IN_DOUBT;
-  return attempts > 0 ? NOT_RETRIED : { outcome: 'cancelled' };
+function givenUp({ doubt, attempts, submitted }: Omit<Deferred, 'index'>): Decision {
+  if (submitted !== undefined) return { ...NOT_ANSWERED, attempts: attempts + 1 };
+  if (doubt) return { ...IN_DOUBT, attempts };
+  return attempts > 0 ? { ...NOT_RETRIED, attempts } : { outcome: 'cancelled', attempts };
 }
 
 const NOT_RETRIED: Omit<Decision, 'attempts'> = {
@@ -52,6 +60,15 @@ const IN_DOUBT: Omit<Decision, 'attempts'> = {
   error: {
     code: 'cancelled_in_doubt',
     message: 'the operation was cancelled after a call for this item that nobody answered; it may have taken effect',
+    retryable: true,
+  },
+};
+
+const NOT_ANSWERED: Omit<Decision, 'attempts'> = {
+  outcome: 'unknown',
+  error: {
+    code: 'cancelled_in_doubt',
+    message: 'the operation was cancelled after the vendor had taken this item and before it said what became of it',
     retryable: true,
   },
 };

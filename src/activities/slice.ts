@@ -1,5 +1,6 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
+import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
 import { addTallies, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
@@ -9,11 +10,14 @@ import type { ChunkLogRef } from '../storage/segments.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import type { Target } from '../targets/target.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
+import { applyBatches } from './apply-batches.ts';
 import { applyItems } from './apply-items.ts';
+import type { CallbackUrl } from './attempt.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createFinalize } from './finalize.ts';
+import { openInbox } from './inbox.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
 import { type Lease, startLease } from './lease.ts';
 import { createRows, type Rows } from './rows.ts';
@@ -74,9 +78,18 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
   const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
   const reach = reachUnjournalled(plan);
   const journal = openJournal({ store: deps.store, key, startedAtMs, reach, onReach: control.wake });
+  const { store } = deps;
+  const { readCallback } = target;
+  const onLook = control.wake;
+  const inbox = await openInbox({ store, uid: ref.uid, chunk, rows, reader, readCallback, onLook, log: deps.log });
   try {
     const vendor = vendorOf(deps, plan.vendor);
-    const ended = await applyItems({ input, target, rows, reader, journal, lease, control, vendor, log: deps.log });
+    const callbackUrl = callbackUrlOf(deps, input, target, chunk);
+    const sliceRun = { input, target, rows, reader, journal, lease, control, vendor, log: deps.log };
+    const ended =
+      target.applyBatch === undefined
+        ? await applyItems({ ...sliceRun, inbox, callbackUrl })
+        : await applyBatches({ ...sliceRun, database: deps.database });
     if ('begun' in ended) {
       journal.farewell(ended.begun);
       throw ApplicationFailure.retryable('the slice has lost its lease', 'lease_lost');
@@ -84,10 +97,12 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
     await journal.close();
     const committed = await commit(deps, at, log.nextSeq, rows, lease);
     await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
+    await inbox.clear();
     const summary =
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
-    return { ...committed, ...ended, awaiting: 0, summary };
+    return { ...committed, ...ended, summary };
   } finally {
+    inbox.stop();
     rows.end();
     letGo(chunk.payload);
     await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
@@ -144,6 +159,18 @@ function vendorOf(deps: ActivityDeps, name: string | null): Vendor | null {
   const vendor = deps.findVendor(name);
   if (vendor === undefined) throw ApplicationFailure.retryable(`this worker has no vendor ${name}`, 'unknown_vendor');
   return vendor;
+}
+
+/** A worker without the secret leaves the work to one that has it. */
+function callbackUrlOf(deps: ActivityDeps, { ref, plan }: SliceInput, target: Target, chunk: Chunk): CallbackUrl {
+  const { callbackUrl } = deps;
+  const { account, id, uid } = ref;
+  const vendor = plan.vendor ?? target.name;
+  if (target.submit !== undefined && callbackUrl === null) {
+    throw ApplicationFailure.retryable('this worker has no CALLBACK_SECRET or no CALLBACK_BASE_URL', 'no_callbacks');
+  }
+  return ({ index }) =>
+    callbackUrl?.({ vendor, account, id, uid, keyRun: keyRunAt(chunk, positionOf(chunk, index)), index }) ?? '';
 }
 
 function leaseOf(deps: ActivityDeps, input: SliceInput, control: Control): Lease {

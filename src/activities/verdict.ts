@@ -19,6 +19,17 @@ export interface Trial {
 
 /** The first call still runs at the vendor: asked again ever more slowly, however long it takes. */
 const IN_FLIGHT: ReadonlySet<string> = new Set(['vendor_key_in_use', 'vendor_too_early']);
+/** What an item comes to whose vendor took it and never said what became of it. */
+export function unanswered(code: 'callback_missing' | 'vendor_pending', attempts: number): Decision {
+  return { outcome: 'unknown', attempts, error: { code, message: UNANSWERED[code], retryable: true } };
+}
+
+const UNANSWERED = {
+  callback_missing: 'the vendor took this item and did not call back in time; whether it took effect is not known',
+  vendor_pending:
+    'the vendor took this item, did not call back in time, and could not say what became of it when asked',
+} as const;
+
 const OUTAGE: ReadonlySet<string> = new Set([
   'vendor_unreachable',
   'vendor_unavailable',
