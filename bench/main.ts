@@ -1,6 +1,7 @@
 /** Entry of `npm run bench -- <scenario> [--option N]`: boots a stack of its own, runs one scenario, prints its report as the last line. */
 import { cpus, loadavg } from 'node:os';
 import { accept } from './accept.ts';
+import { contacts } from './contacts.ts';
 import { cost } from './cost.ts';
 import { engine } from './engine.ts';
 import { fairness } from './fairness.ts';
@@ -10,7 +11,7 @@ import type { Report, Scenario } from './scenario.ts';
 import { bootStack } from './stack.ts';
 import { vendor } from './vendor.ts';
 
-const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost, fairness];
+const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost, fairness, contacts];
 const INTERRUPTED_EXIT_CODE = 130;
 
 const stopping = new AbortController();
@@ -50,11 +51,16 @@ function prepare(scenario: Scenario, args: readonly string[]): ReturnType<Scenar
 
 async function withStack(scenario: Scenario, run: ReturnType<Scenario['prepare']>): Promise<Report> {
   const { signal } = stopping;
-  const stack = await bootStack({ env: scenario.env ?? {}, signal, tell });
+  const services = await scenario.services?.();
   try {
-    return await run({ stack, signal, tell });
+    const stack = await bootStack({ env: { ...scenario.env, ...services?.env }, signal, tell });
+    try {
+      return await run({ stack, signal, tell });
+    } finally {
+      await stack.stop();
+    }
   } finally {
-    await stack.stop();
+    await services?.close();
   }
 }
 

@@ -27,21 +27,31 @@ export interface Scenario {
   readonly specs: OptionSpecs;
   /** Settings that this scenario's stack differs in. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Starts what the stack is to be pointed at. */
+  readonly services?: () => Promise<Services>;
   /** Throws where an option is wrong; then nothing was started. */
   prepare(args: readonly string[]): (bench: Bench) => Promise<Report>;
+}
+
+/** Servers beside the stack, and the settings that lead to them. */
+export interface Services {
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<void>;
 }
 
 export function defineScenario<Specs extends OptionSpecs>(scenario: {
   readonly name: string;
   readonly specs: Specs;
   readonly env?: Readonly<Record<string, string>>;
+  readonly services?: () => Promise<Services>;
   readonly run: (bench: Bench, options: OptionValues<Specs>) => Promise<Report>;
 }): Scenario {
-  const { name, specs, env, run } = scenario;
+  const { name, specs, env, services, run } = scenario;
   return {
     name,
     specs,
     ...(env === undefined ? {} : { env }),
+    ...(services === undefined ? {} : { services }),
     prepare(args) {
       const options = readOptions(specs, args);
       return (bench) => run(bench, options);

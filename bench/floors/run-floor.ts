@@ -6,7 +6,7 @@ const FLOOR_MAX_MS = 10 * 60_000;
 
 /** `name`: a file in this folder. It gets `input` as its only argument and prints its figures as one object. */
 export function runFloor(
-  name: 'plain-loop' | 'undici-loop',
+  name: 'plain-loop' | 'undici-loop' | 'contacts-loop',
   input: object,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, number>>> {
