@@ -9,6 +9,7 @@ import { readChunk } from './chunk-blob.ts';
 import type { ActivityDeps } from './deps.ts';
 import { readLeavings } from './journal.ts';
 import { createRows, type Decision } from './rows.ts';
+import { giveUpSlots } from './slots.ts';
 import { targetOf } from './target-of.ts';
 
 export function createSettle(deps: ActivityDeps) {
@@ -29,6 +30,9 @@ export function createSettle(deps: ActivityDeps) {
     // What the vendor has answered is no longer in doubt.
     const callbacks = readCallback && openCallbacks({ store, uid: ref.uid, chunk, rows, reader, readCallback });
     await callbacks?.fold(() => false);
+    if (plan.guarantee === 'exactly_once') {
+      await giveUpSlots({ database: deps.database, plan, at, lost, rows, reader });
+    }
     for (const position of rows.open()) {
       const standing = rows.standing(position);
       rows.decide(position, reader.label(position), givenUp(standing));

@@ -48,5 +48,5 @@ export function createTurnstile(): Turnstile {
 
 /** Calls nobody and asks for no concurrency: its items go through the one thread of this process, one by one. */
 function isComputation(target: Target): boolean {
-  return target.vendor === null && target.plan?.sliceConcurrency === 1;
+  return target.vendor === null && target.applyBatch === undefined && target.plan?.sliceConcurrency === 1;
 }
