@@ -1,5 +1,6 @@
 /** Duplicates are found exactly: whatever the chunks, the table, the worker, the number of passes and of executions. */
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -21,6 +22,9 @@ const people = defineTarget({
   dedupeBy: ({ email }) => email,
   applyOne: () => ({ kind: 'succeeded' }),
 }) as unknown as Target;
+
+/** Activities that are to fail would fill the output. */
+const logger = new DefaultLogger('ERROR');
 
 let storage: StorageUnderTest;
 beforeAll(async () => {
@@ -46,7 +50,7 @@ function activity(limits?: PrepareLimits, stopping = new AbortController().signa
 }
 
 function execute(input: Input, limits?: PrepareLimits): Promise<PrepareAnswer> {
-  return new MockActivityEnvironment().run(activity(limits), inputOf(input));
+  return new MockActivityEnvironment(undefined, { logger }).run(activity(limits), inputOf(input));
 }
 
 /** index → index of the one taken instead, of all chunks of a run of consecutive items. */
@@ -166,7 +170,7 @@ describe('prepare', () => {
     const items = Array.from({ length: 30_000 }, (_, i) => personOf(`${i % 20_000}@example.com`));
     const sizes = Array.from({ length: 30 }, () => 1_000);
     const chunkItems = await writeChunks(storage.store, chunkPrefix(ref.uid), items, sizes);
-    const environment = new MockActivityEnvironment();
+    const environment = new MockActivityEnvironment(undefined, { logger });
     const running = environment.run(activity(), inputOf({ ref, chunkItems }));
     environment.cancel();
     await expect(running).rejects.toThrow('no longer waits');
@@ -178,7 +182,7 @@ describe('prepare', () => {
     const ref = nextRef();
     const chunkItems = await writeChunks(storage.store, chunkPrefix(ref.uid), [personOf('a@b.c')], []);
     const prepare = activity(undefined, AbortSignal.abort());
-    const running = new MockActivityEnvironment().run(prepare, inputOf({ ref, chunkItems }));
+    const running = new MockActivityEnvironment(undefined, { logger }).run(prepare, inputOf({ ref, chunkItems }));
     await expect(running).rejects.toMatchObject({ type: 'worker_stops', nonRetryable: false });
   });
 });
