@@ -1,12 +1,13 @@
-/** What became of every item, in input order: the segments' lines, and after the end a line for each item never begun. */
-import type { OperationRecord } from '../model/operation.ts';
+/** What became of every item, in input order: the lines of its latest run, and after the end a line for each never begun. */
+import type { OperationRecord, RunRecord } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
-import { outcomeInLine, renderResultLine } from '../model/result-line.ts';
-import { indexOfLine, joinLines, splitLines } from '../storage/segments.ts';
-import { firstIndexes, inOrder, readChunk } from './chunk-walk.ts';
+import { outcomeInLine } from '../model/result-line.ts';
+import { joinLines, splitLines } from '../storage/segments.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
+import { mergedLines } from './merged-lines.ts';
 import type { Results, ResultsRequest } from './operations.ts';
+import { readRuns } from './runs.ts';
 import type { Status } from './status.ts';
 
 export interface ResultsDeps {
@@ -23,7 +24,8 @@ export function createResults(deps: ResultsDeps): (request: ResultsRequest) => P
     const operation = await status.get(account, id);
     const complete = operation.state === 'ended';
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
-    const lines = resultLines(deps, record, { run: operation.run, complete });
+    const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
+    const lines = mergedLines(deps, { record, runs, complete });
     return { operation, complete, lines: outcome === undefined ? lines : filterLines(lines, outcome) };
   };
 }
@@ -42,56 +44,18 @@ export async function readRecord(
   throw unavailable('the operation cannot be read now; ask again', new Error('a known record is gone'));
 }
 
-interface Reading {
-  readonly run: number;
-  readonly complete: boolean;
-}
-
-async function* resultLines(
-  { storage, targets }: Pick<ResultsDeps, 'storage' | 'targets'>,
+/** The retries up to the run that was shown. */
+export async function readRetries(
+  { records }: Pick<OperationsStorage, 'records'>,
   record: OperationRecord,
-  { run, complete }: Reading,
-): AsyncGenerator<Buffer, void, void> {
-  const { uid, chunkItems } = record;
-  const firsts = firstIndexes(chunkItems);
-
-  async function read(ordinal: number): Promise<Buffer> {
-    const items = chunkItems[ordinal] ?? 0;
-    const { lines, count } = await storage.segments.readLines({ uid, run, ordinal }, items);
-    if (!complete || count >= items) return lines;
-    const chunk = await readChunk(storage.store, record, ordinal);
-    const labelOf = targets.labelsOf(record.target, chunk);
-    return fillGaps(lines, { firstIndex: firsts[ordinal] ?? 0, items }, (index, position) =>
-      renderResultLine({
-        index,
-        line: chunk.lines[position] ?? 0,
-        label: labelOf(position),
-        outcome: 'cancelled',
-        attempts: 0,
-      }),
-    );
+  { upTo, storeDeadlineMs }: { readonly upTo: number; readonly storeDeadlineMs: number },
+): Promise<readonly RunRecord[]> {
+  if (upTo === 1) return [];
+  try {
+    return await within(storeDeadlineMs, 'the runs', readRuns(records, record, upTo));
+  } catch (cause) {
+    throw unavailable('the operation cannot be read now; ask again', cause);
   }
-
-  for await (const lines of inOrder(chunkItems.length, read)) if (lines.length > 0) yield lines;
-}
-
-/** Lines of a chunk in index order, with one rendered for each index that has none. */
-function fillGaps(
-  lines: Buffer,
-  { firstIndex, items }: { readonly firstIndex: number; readonly items: number },
-  render: (index: number, position: number) => string,
-): Buffer {
-  const all: Buffer[] = [];
-  const standing = splitLines(lines);
-  let next = standing.next();
-  for (let position = 0; position < items; position++) {
-    const index = firstIndex + position;
-    if (next.done !== true && indexOfLine(next.value) === index) {
-      all.push(next.value);
-      next = standing.next();
-    } else all.push(Buffer.from(render(index, position)));
-  }
-  return joinLines(all);
 }
 
 async function* filterLines(chunks: AsyncIterable<Buffer>, outcome: ItemOutcome): AsyncGenerator<Buffer, void, void> {
