@@ -1,0 +1,218 @@
+/** Submitting under limits: what counts, what costs nothing, and what happens while the database is away. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createIngest } from '../../../src/ingest/index.ts';
+import { noLog } from '../../../src/model/log.ts';
+import { type AccountLimits, createAccountLimits } from '../../../src/operations/account-limits.ts';
+import { createOperations, type RunningOperations } from '../../../src/operations/index.ts';
+import { createPlaceSweep } from '../../../src/operations/places.ts';
+import type { QuotaLimits } from '../../../src/operations/quotas.ts';
+import { migrate } from '../../../src/storage/migrations.ts';
+import { openDatabase } from '../../../src/storage/postgres.ts';
+import { createQuotaRows } from '../../../src/storage/quotas.ts';
+import { createRecords } from '../../../src/storage/records.ts';
+import { CORE_MIGRATIONS } from '../../../src/storage/schema.ts';
+import { createSegments } from '../../../src/storage/segments.ts';
+import { createTargetRegistry } from '../../../src/targets/index.ts';
+import {
+  eventually,
+  type Folder,
+  keysUnder,
+  lazyClient,
+  openFolder,
+  QUICK_SETTINGS,
+  request,
+  switchable,
+} from '../../fixtures/operations-under-test.ts';
+import { NO_POSTGRES, type Postgres, postgresIsWithinReach, startPostgres } from '../../fixtures/postgres.ts';
+
+const reachable = await postgresIsWithinReach();
+const NONE: QuotaLimits = { surfaces: {}, submissions: null, operationsMax: null, itemsMax: null, bytesMax: null };
+/** Nobody listens there: what is accepted waits in the outbox, which is no matter here. */
+const client = lazyClient(1);
+let accounts = 0;
+
+async function everything({ store }: Folder): Promise<readonly string[]> {
+  const keys = ['open/', 'operations/', 'data/', 'keyless/'].map((prefix) => keysUnder(store, prefix));
+  return (await Promise.all(keys)).flat().sort();
+}
+
+describe.skipIf(!reachable)(`submitting under limits ${reachable ? '' : NO_POSTGRES}`, () => {
+  let postgres: Postgres;
+  let folder: Folder;
+  let database: ReturnType<typeof openDatabase>;
+  let account: string;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    database = openDatabase({
+      ...{ url: postgres.url, connectionsMax: 8, applicationName: 'limits-test', statementTimeoutMs: 5_000 },
+    });
+    await migrate(database, CORE_MIGRATIONS);
+  });
+  beforeEach(async () => {
+    folder = await openFolder();
+    account = `account-${accounts++}`;
+  });
+  afterEach(() => folder.remove());
+  afterAll(async () => {
+    await database?.close();
+    await postgres?.close();
+  });
+
+  function limited(
+    limits: Partial<QuotaLimits>,
+    store = folder.store,
+  ): RunningOperations & { readonly own: AccountLimits } {
+    const records = createRecords(store);
+    const own = createAccountLimits({
+      ...{ sql: database, records, limits: { ...NONE, ...limits }, storeDeadlineMs: 2_000, log: noLog },
+    });
+    const operations = createOperations({
+      storage: { store, records, segments: createSegments(store) },
+      ingest: createIngest({ chunkSizes: {} }),
+      ...{ client, database, targets: createTargetRegistry({}), limits: own, log: noLog },
+      settings: { ...QUICK_SETTINGS, startDeadlineMs: 100, callDeadlineMs: 100, statusDeadlineMs: 200 },
+    });
+    return Object.assign(operations, { own });
+  }
+
+  const submit = (operations: RunningOperations, over: Parameters<typeof request>[1] = {}, body = '{}\n') =>
+    operations.submit(request(body, { account, ...over }));
+  const exceeded = expect.objectContaining({ code: 'quota_exceeded' });
+
+  it('refuses what is one too many, says when to come back, and leaves nothing of it', async () => {
+    const operations = limited({ submissions: { max: 2, windowMs: 60_000 } });
+    const first = await submit(operations);
+    expect(first.limits).toEqual([
+      { name: 'submissions', limit: 2, unit: 'requests', windowSeconds: 60, remaining: 1, resetSeconds: 60 },
+    ]);
+    await submit(operations, { key: 'second' });
+    const before = await everything(folder);
+    const error = await submit(operations, { key: 'third' }).catch((fault: unknown) => fault);
+    expect(error).toEqual(exceeded);
+    expect(error).toMatchObject({ facts: { violated: ['submissions'], retryAfterSeconds: expect.any(Number) } });
+    expect(await everything(folder)).toEqual(before);
+    expect(await operations.limits(account)).toMatchObject([{ remaining: 0 }]);
+  });
+
+  it('refuses before the body is read where no key could make it a replay', async () => {
+    const operations = limited({ submissions: { max: 1, windowMs: 60_000 } });
+    await submit(operations);
+    let read = false;
+    const { body: _, ...rest } = request('', { account });
+    const { Readable } = await import('node:stream');
+    const body = new Readable({
+      read() {
+        read = true;
+        this.push(null);
+      },
+    });
+    await expect(operations.submit({ ...rest, body })).rejects.toEqual(exceeded);
+    expect(read).toBe(false);
+  });
+
+  it('takes nothing for a replay, also at the limit, and still tells a key that is used twice', async () => {
+    const operations = limited({ submissions: { max: 1, windowMs: 60_000 }, operationsMax: 1 });
+    const { operation } = await submit(operations, { key: 'once' });
+    for (let n = 0; n < 3; n++) {
+      const again = await submit(operations, { key: 'once' });
+      expect(again).toMatchObject({ replayed: true, operation: { id: operation.id } });
+    }
+    await expect(submit(operations, { key: 'once' }, '{"other":1}\n')).rejects.toMatchObject({
+      code: 'idempotency_key_reused',
+    });
+    await expect(submit(operations, { key: 'twice' })).rejects.toEqual(exceeded);
+  });
+
+  it('accepts one request that is sent many times at once although there is one place', async () => {
+    const processes = [0, 1, 2, 3].map(() => limited({ submissions: { max: 1, windowMs: 60_000 } }));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => submit(processes[n % 4] as RunningOperations, { key: 'crowd' })),
+    );
+    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+    expect(new Set(answers.map(({ operation }) => operation.id)).size).toBe(1);
+  });
+
+  it('gives the place back where the same request is replayed by the window of its surface', async () => {
+    const operations = limited({ submissions: { max: 2, windowMs: 60_000 } });
+    for (let n = 0; n < 4; n++) await submit(operations, { keylessReplayWindowMs: 60_000 });
+    expect(await operations.limits(account)).toMatchObject([{ remaining: 1 }]);
+  });
+
+  it('does not count what could not be kept', async () => {
+    const store = switchable(folder.store);
+    const operations = limited({ submissions: { max: 1, windowMs: 60_000 }, operationsMax: 1 }, store.store);
+    store.off = true;
+    await expect(submit(operations)).rejects.toMatchObject({ code: 'unavailable' });
+    store.off = false;
+    await expect(submit(operations)).resolves.toMatchObject({ replayed: false });
+  });
+
+  it('does not count what is refused for what it says', async () => {
+    const operations = limited({ submissions: { max: 1, windowMs: 60_000 } });
+    await expect(submit(operations, {}, '')).rejects.toMatchObject({ code: 'no_items' });
+    await expect(submit(operations, { target: 'nothing' })).rejects.toMatchObject({ code: 'unknown_target' });
+    await expect(submit(operations)).resolves.toMatchObject({ replayed: false });
+  });
+
+  it('says of what could never fit that it is too large, not that it comes too soon', async () => {
+    const operations = limited({ itemsMax: 2, bytesMax: 100 });
+    await expect(submit(operations, {}, '{}\n{}\n{}\n')).rejects.toMatchObject({ code: 'content_too_large' });
+    await submit(operations, {}, '{}\n{}\n');
+    await expect(submit(operations, { key: 'more' })).rejects.toEqual(exceeded);
+  });
+
+  it('asks nothing of the database for a surface that has no limit', async () => {
+    const operations = limited({ surfaces: { 'bulk-actions': { max: 1, windowMs: 60_000 } } });
+    await postgres.stop();
+    try {
+      await expect(submit(operations)).resolves.toMatchObject({ replayed: false });
+      await expect(submit(operations, { surface: 'product-bulk' })).resolves.toMatchObject({ replayed: false });
+    } finally {
+      await postgres.start();
+    }
+  });
+
+  it('answers 503 and keeps nothing while the database is away, and goes on when it is back', async () => {
+    const operations = limited({ submissions: { max: 1, windowMs: 60_000 } });
+    await postgres.kill();
+    try {
+      await expect(submit(operations)).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(submit(operations, { key: 'keyed' })).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(operations.limits(account)).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await keysUnder(folder.store, 'operations/')).toEqual([]);
+    } finally {
+      await postgres.start();
+    }
+    await eventually(async () => expect((await submit(operations, { key: 'keyed' })).replayed).toBe(false));
+    await expect(submit(operations)).rejects.toEqual(exceeded);
+  });
+
+  it('frees by its sweep what ended without telling, and leaves what goes on', async () => {
+    const operations = limited({ operationsMax: 2 });
+    const ended = (await submit(operations)).operation;
+    const open = (await submit(operations)).operation;
+    const records = createRecords(folder.store);
+    const rows = createQuotaRows(database);
+    const now = new Date().toISOString();
+    const tally = { succeeded: 1, failed: 0, skipped: 0, cancelled: 0, unknown: 0 };
+    await records.createSummary(account, ended.id, {
+      ...{ version: 1, run: 1, revision: 2, state: 'ended', outcome: 'succeeded', tally, running: 0, throttle: null },
+      ...{ amended: {}, startedAt: now, endedAt: now, asOf: now },
+    });
+    const sweep = createPlaceSweep({
+      ...{ rows, quotas: operations.own.quotas, records, longestWindowMs: 0, intervalMs: 50, storeDeadlineMs: 2_000 },
+      log: noLog,
+    });
+    sweep.start();
+    try {
+      await eventually(async () => expect(await operations.limits(account)).toMatchObject([{ remaining: 1 }]));
+    } finally {
+      await sweep.stop();
+    }
+    const { rows: left } = await database.query('SELECT operation_id FROM tranche_in_flight WHERE account = $1', [
+      account,
+    ]);
+    expect(left).toEqual([{ operation_id: open.id }]);
+  });
+});
