@@ -5,6 +5,7 @@ import { Client, type Connection } from '@temporalio/client';
 import { createAccess, createLimits, placesOf } from './access-deps.ts';
 import type { ActivityDeps } from './activities/deps.ts';
 import { createActivities } from './activities/index.ts';
+import type { BulkActionLimits } from './api/bulk-actions.ts';
 import { startServer } from './api/server.ts';
 import type { Config } from './config.ts';
 import { createIngest } from './ingest/index.ts';
@@ -83,6 +84,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     port: config.server.port,
     limits: { closeGraceMs: config.server.shutdownGraceMs },
     keylessReplayWindowMs: config.ingest.keylessReplayWindowMs,
+    bulkActions: bulkActionLimits(config),
     publicUrl: config.server.publicUrl === '' ? null : config.server.publicUrl,
     ...createAccess(config, database, log),
     log,
@@ -197,6 +199,15 @@ function createCallbackUrl({ callbacks, callbackBaseUrl }: Config): ActivityDeps
   if (secret === '' || callbackBaseUrl === '') return null;
   const base = callbackBaseUrl.replace(/\/+$/, '');
   return (item) => `${base}/v1/vendors/${item.vendor}/callbacks/${signCallback(secret, item)}`;
+}
+
+function bulkActionLimits({ ingest }: Config): BulkActionLimits {
+  const orNone = (value: number) => (value === 0 ? null : value);
+  return {
+    fileBytesMax: orNone(ingest.bulkFileMegabytesMax * 1024 * 1024),
+    rowsMax: orNone(ingest.bulkRowsMax),
+    chunkRows: orNone(ingest.bulkChunkRows),
+  };
 }
 
 function planDefaults({ worker, vendors, retry, callbacks }: Config): PlanDefaults {

@@ -1,7 +1,8 @@
 /** The table of settings: what each is for, its schema, default and environment name. `config.ts` reads it; the docs are made from it. */
 import { z } from 'zod';
 import { ACCESS_SETTINGS } from './access-settings.ts';
-import { address, decimal, flag, rates, setting, text, url, whole } from './setting.ts';
+import { INGEST_SETTINGS } from './ingest-settings.ts';
+import { address, flag, rates, setting, text, url, whole } from './setting.ts';
 import { WORK_SETTINGS } from './work-settings.ts';
 
 const DAY_MS = 86_400_000;
@@ -202,38 +203,7 @@ export const SETTINGS = {
       'Milliseconds from the moment a vendor has taken an item to the end of waiting for its callback; then it is asked, or the outcome is `unknown`.',
     ),
   },
-  ingest: {
-    bodyBytesMax: setting(
-      'BODY_BYTES_MAX',
-      '0',
-      whole(0, Number.MAX_SAFE_INTEGER),
-      'Decoded bytes of one request body; beyond them 413. 0 = no limit.',
-    ),
-    itemBytesMax: setting(
-      'ITEM_BYTES_MAX',
-      '1048576',
-      whole(64, 64 * 1024 * 1024),
-      'Bytes of one item; a larger one fails by itself.',
-    ),
-    bodyIdleTimeoutMs: setting(
-      'BODY_IDLE_TIMEOUT_MS',
-      '60000',
-      whole(100, 3_600_000),
-      'Milliseconds without a byte after which an upload is given up (408).',
-    ),
-    keylessReplayWindowMs: setting(
-      'KEYLESS_REPLAY_WINDOW',
-      '600000',
-      whole(0, 30 * DAY_MS),
-      'Milliseconds within which an identical body without `Idempotency-Key` is the same request on `/product/bulk`. 0 = never.',
-    ),
-    stagingLeaseHours: setting(
-      'STAGING_LEASE_HOURS',
-      '24',
-      decimal(0.001, 8_760),
-      'Hours after which the blobs of an upload that no longer goes on are swept.',
-    ),
-  },
+  ingest: INGEST_SETTINGS,
   operations: {
     retentionDays: setting(
       'RETENTION_DAYS',

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { TrancheError } from '../model/errors.ts';
 import { addAccountLimits } from './account-limits.ts';
 import { addApiKeys } from './api-keys.ts';
+import { addBulkActions } from './bulk-actions.ts';
 import type { ApiApp, ApiEnv, AppDeps } from './context.ts';
 import { answerEarly } from './early-answer.ts';
 import { createErrorHandler } from './errors.ts';
@@ -23,6 +24,7 @@ export function createApp(deps: AppDeps): ApiApp {
   });
   addNative(app, deps);
   addProductBulk(app, deps);
+  addBulkActions(app, deps);
   addAccountLimits(app, deps);
   addApiKeys(app, deps);
   addHealth(app, deps);

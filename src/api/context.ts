@@ -5,6 +5,7 @@ import type { Caller, Permission } from '../model/access.ts';
 import type { Log } from '../model/log.ts';
 import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Actor, Operations } from '../operations/operations.ts';
+import type { BulkActionLimits } from './bulk-actions.ts';
 import type { ApiLimits } from './limits.ts';
 import type { SignIn } from './sign-in.ts';
 
@@ -20,6 +21,8 @@ export interface AppDeps {
   readonly ready: () => boolean;
   /** Of `/product/bulk`, whose clients send no key: an identical body within it is the same request; 0 = never. */
   readonly keylessReplayWindowMs: number;
+  /** Of `/bulk-actions`; absent = none. */
+  readonly bulkActions?: BulkActionLimits;
   /** What clients call us, e.g. `https://bulk.example.com`; null: what their Host header says. */
   readonly publicUrl: string | null;
   /** Aborted when the server closes: whoever waits answers now. */

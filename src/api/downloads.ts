@@ -65,6 +65,6 @@ function inputHandler(deps: AppDeps): Handler {
 }
 
 /** Ids are ASCII without quotes; `:` is no character for a file name on every system. */
-function attachment(name: string): string {
-  return `attachment; filename="${name.replaceAll(':', '_')}"`;
+export function attachment(name: string): string {
+  return `attachment; filename="${name.replaceAll(/[:~]/g, '_')}"`;
 }

@@ -119,7 +119,7 @@ function rawJson(source: string): unknown {
   return (JSON as typeof JSON & { rawJSON(text: string): unknown }).rawJSON(source);
 }
 
-function toCell(value: unknown, guarded: boolean): string {
+export function toCell(value: unknown, guarded: boolean): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'number') return guarded && value < 0 ? `'${value}` : String(value);
   const text = typeof value === 'string' ? value : JSON.stringify(value);

@@ -53,9 +53,12 @@ const OPERATION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /** The `:id` of the path. What cannot be an id is not found, like any id that is not there. */
 export function operationId(c: ApiContext): string {
-  const id = c.req.param('id');
-  if (id === undefined || !OPERATION_ID.test(id)) throw operationNotFound();
-  return id;
+  return asOperationId(c.req.param('id') ?? '');
+}
+
+export function asOperationId(text: string): string {
+  if (!OPERATION_ID.test(text)) throw operationNotFound();
+  return text;
 }
 
 export function operationNotFound(): TrancheError {

@@ -8,6 +8,7 @@ import type { Log } from '../model/log.ts';
 import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Operations } from '../operations/operations.ts';
 import { createApp } from './app.ts';
+import type { BulkActionLimits } from './bulk-actions.ts';
 import { PROBLEM_MEDIA_TYPE, renderProblem, statusOf } from './errors.ts';
 import { API_LIMITS, type ApiLimits } from './limits.ts';
 import { createNoSignIn, type SignIn } from './sign-in.ts';
@@ -28,6 +29,8 @@ export interface ServerOptions {
   readonly ready?: () => boolean;
   /** Of `/product/bulk`, in ms; absent or 0 = a body without a key is always a new request. */
   readonly keylessReplayWindowMs?: number;
+  /** Of `/bulk-actions`; absent = none. */
+  readonly bulkActions?: BulkActionLimits;
   /** What `Location` begins with; absent or null = the request's Host. */
   readonly publicUrl?: string | null;
 }
@@ -51,6 +54,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     ready: () => !closing.signal.aborted && (options.ready?.() ?? true),
     keylessReplayWindowMs: options.keylessReplayWindowMs ?? 0,
     publicUrl: options.publicUrl ?? null,
+    ...(options.bulkActions === undefined ? {} : { bulkActions: options.bulkActions }),
     apiKeys: options.apiKeys ?? null,
     signIn: options.signIn ?? createNoSignIn({ publicUrl: options.publicUrl ?? null }),
     closing: closing.signal,

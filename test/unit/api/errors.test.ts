@@ -21,7 +21,9 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_charset: 422,
   unknown_target: 422,
   invalid_policy: 422,
+  invalid_field: 422,
   idempotency_key_reused: 422,
+  invalid_selection: 422,
   internal: 500,
   unavailable: 503,
 };

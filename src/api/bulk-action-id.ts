@@ -1,0 +1,54 @@
+/** The id that clients of `/bulk-actions` know an operation by. */
+import { toAccountId } from '../model/account.ts';
+import { TrancheError } from '../model/errors.ts';
+import type { OperationView } from '../operations/operations.ts';
+import type { ApiContext } from './context.ts';
+import { asOperationId, operationId, operationNotFound } from './routes.ts';
+import { ACCOUNT_HEADER } from './sign-in.ts';
+
+/** In no operation id and in no account's: what stands before it is an account. */
+const SEPARATOR = '~';
+
+/**
+ * Where nobody signs in, a form names its account and later requests name none: then the account goes with the id, so
+ * that `GET /bulk-actions/{actionId}` finds what `POST /bulk-actions` answered.
+ */
+export function actionIdOf(c: ApiContext, view: Pick<OperationView, 'account' | 'id'>): string {
+  return view.account === c.get('account') ? view.id : `${view.account}${SEPARATOR}${view.id}`;
+}
+
+/** Throws `not_found` where this caller can know no such action. */
+export function readActionId(c: ApiContext): { readonly account: string; readonly id: string } {
+  const named = c.req.param('id') ?? '';
+  const at = named.indexOf(SEPARATOR);
+  if (at === -1) return { account: accountAsked(c) ?? c.get('account'), id: operationId(c) };
+  const account = named.slice(0, at);
+  if (isSignedIn(c) || toAccountId(account) !== account) throw operationNotFound();
+  return { account, id: asOperationId(named.slice(at + 1)) };
+}
+
+/** Whose actions a list is of; null = everybody's, where nobody signs in and nobody is named. */
+export function accountListed(c: ApiContext): string | null {
+  const asked = accountAsked(c);
+  if (asked !== null) return asked;
+  return isSignedIn(c) || c.req.header(ACCOUNT_HEADER) !== undefined ? c.get('account') : null;
+}
+
+/** What `accountId` in a form or a query stands for. Throws `forbidden` where it is not the caller's. */
+export function accountNamed(c: ApiContext, accountId: string | undefined): string | null {
+  const name = accountId?.trim() ?? '';
+  if (name === '') return null;
+  const account = toAccountId(name);
+  if (isSignedIn(c) && account !== c.get('account')) {
+    throw new TrancheError('forbidden', 'accountId names another account than the one signed in.');
+  }
+  return account;
+}
+
+function accountAsked(c: ApiContext): string | null {
+  return accountNamed(c, c.req.query('accountId'));
+}
+
+function isSignedIn(c: ApiContext): boolean {
+  return c.get('caller').subject !== null;
+}
