@@ -74,6 +74,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     database,
     targets: createTargetRegistry(planDefaults(config)),
     settings: operationsSettings(config),
+    ...(config.callbacks.secret === '' ? {} : { callbackSecret: config.callbacks.secret }),
     ...createLimits(config, { database, records: storage.records, log }),
     log,
   });

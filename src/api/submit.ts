@@ -1,4 +1,5 @@
 /** The step from a request to an accepted operation, the same for every surface. */
+import type { Readable } from 'node:stream';
 import type { Surface } from '../model/operation.ts';
 import type { SubmitFields } from '../model/submit-fields.ts';
 import type { Operations, SubmitRequest } from '../operations/operations.ts';
@@ -18,6 +19,8 @@ export interface Submission {
   readonly itemsMax?: number | null;
   readonly intake?: SubmitRequest['intake'];
   readonly readFields?: SubmitRequest['readFields'];
+  /** What the surface took out of the request's body, as JSON; absent = the body as it comes. */
+  readonly payload?: Readable;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -30,9 +33,9 @@ export async function submit(
   submission: Submission,
 ): Promise<Accepted> {
   const key = readIdempotencyKey(c.req.header('Idempotency-Key'));
-  const body = requestBody(c);
+  const body = submission.payload ?? requestBody(c);
   try {
-    const { readFields, intake, ...rest } = submission;
+    const { readFields, intake, payload, ...rest } = submission;
     return await deps.operations.submit({
       id: null,
       scheduledAt: null,
@@ -43,8 +46,8 @@ export async function submit(
       account: c.get('account'),
       key,
       body,
-      contentType: c.req.header('Content-Type') ?? null,
-      contentEncoding: c.req.header('Content-Encoding') ?? null,
+      contentType: payload === undefined ? (c.req.header('Content-Type') ?? null) : 'application/json',
+      contentEncoding: payload === undefined ? (c.req.header('Content-Encoding') ?? null) : null,
       submittedBy: c.get('caller').subject,
       traceId: c.get('traceId'),
       signal: c.req.raw.signal,

@@ -46,5 +46,7 @@ export interface OperationsDeps {
   readonly settings: OperationsSettings;
   /** The limits of accounts and their sweep; absent where no limit is set. */
   readonly limits?: AccountLimits;
+  /** Signs callback URLs; absent where no vendor calls back. */
+  readonly callbackSecret?: string;
   readonly log: Log;
 }

@@ -3,11 +3,13 @@ import type { AuditAction } from '../model/audit.ts';
 import { createAdmission, UNLIMITED } from './admission.ts';
 import { createAudit } from './audit.ts';
 import { type ControlVerb, createControl } from './control.ts';
+import { createCallbacks } from './callbacks.ts';
 import type { OperationsDeps } from './deps.ts';
 import { createErrorGroups } from './error-groups.ts';
 import { createHealth } from './health.ts';
 import { createInput } from './input.ts';
 import { createLister } from './list.ts';
+import { createJobs } from './jobs.ts';
 import { createNudges } from './nudges.ts';
 import type { Actor, Operations } from './operations.ts';
 import { createPager } from './page.ts';
@@ -49,6 +51,8 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
   return {
+  const secret = deps.callbackSecret ?? null;
+  const callbacks = createCallbacks({ storage, client, link, secret, settings, log });
     async submit(request) {
       const submitted = await submit(request);
       if (submitted.replayed) return submitted;
@@ -66,7 +70,8 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     item: notBuilt('item'),
     itemInput: notBuilt('itemInput'),
     deadLetters: notBuilt('deadLetters'),
-    takeCallback: notBuilt('takeCallback'),
+    job: createJobs({ storage, status, storeDeadlineMs }),
+    takeCallback: callbacks.take,
     audit: audit.read,
     page: pager.page,
     skipReasons: createSkipReasons(results),
@@ -86,6 +91,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   };
 }
 
+      callbacks.stop();
 /** While the verbs of this step are built, one after the other. */
 function notBuilt(verb: string) {
   return (): Promise<never> => Promise.reject(new Error(`${verb} is not built yet`));

@@ -10,7 +10,7 @@ import type {
   Surface,
   Throttle,
 } from '../model/operation.ts';
-import type { ItemOutcome } from '../model/outcome.ts';
+import type { ItemError, ItemOutcome } from '../model/outcome.ts';
 import type { Guarantee } from '../model/plan.ts';
 import type { QuotaStanding } from '../model/quota.ts';
 
@@ -105,6 +105,15 @@ export interface ItemView {
   readonly run: number;
   /** Newest last; at most three are kept. */
   readonly lastAttempts: readonly { readonly at: string; readonly code: string }[];
+}
+
+/** An operation of the surface `/jobs`: one item, and what became of it. */
+export interface JobView {
+  readonly operation: OperationView;
+  readonly status: 'pending' | 'processing' | 'complete' | 'failed';
+  /** What the vendor answered, numbers digit for digit (`JSON.stringify` it); undefined until it is complete. */
+  readonly result: unknown;
+  readonly error: ItemError | null;
 }
 
 /** An operation as readers see it (SURFACES §1), without links. */
@@ -203,7 +212,9 @@ export interface Operations {
   itemInput(account: string, id: string, index: number): Promise<{ readonly mediaType: string; readonly body: Buffer }>;
   /** Failed, unknown and (where asked for) cancelled items with their payload, to be corrected and sent back. */
   deadLetters(request: DeadLettersRequest): Promise<DeadLetters>;
-  /** An asynchronous vendor's answer. Late, double and unknown ones change nothing. */
+  /** `not_found` for what did not come in by `/jobs`, too. */
+  job(account: string, id: string): Promise<JobView>;
+  /** An asynchronous vendor's answer. Late and double ones change nothing (`ignored`, or kept for a retry). `not_found` for a forged token, `malformed_body`. */
   takeCallback(vendor: string, token: string, body: Buffer): Promise<'taken' | 'ignored'>;
   /** Oldest first. */
   audit(account: string, id: string): Promise<readonly AuditEntry[]>;
