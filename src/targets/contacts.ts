@@ -84,7 +84,8 @@ export const contacts = defineTarget({
   guarantee: 'exactly_once',
   onDoubt: 'resend',
   vendor: null,
-  plan: { batchItemsMax: 500, sliceConcurrency: 1, windowMax: 4 },
+  // A lost slice leaves its slots in the ledger: a journal would say the same again.
+  plan: { batchItemsMax: 500, sliceConcurrency: 1, windowMax: 4, journal: false },
   label: toLabel,
   fromRow,
   dedupeBy: ({ email }) => email,

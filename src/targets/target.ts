@@ -120,5 +120,8 @@ export function defineTarget<Item>(target: Target<Item>): Target<Item> {
   if ((target.submit === undefined) !== (target.readCallback === undefined)) {
     throw new Error(`target ${target.name} must have submit and readCallback, or neither`);
   }
+  if (target.guarantee === 'exactly_once' && (target.applyBatch === undefined || target.onDoubt !== 'resend')) {
+    throw new Error(`target ${target.name} promises exactly_once: it must have applyBatch, and onDoubt resend`);
+  }
   return target;
 }
