@@ -27,10 +27,11 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
       heartbeat();
     }
     // Chunks are begun in order: beyond the last one with a trace, a window's worth may have been begun without one.
-    const begunAtMost = Math.min(chunkItems.length, nextChunk + input.windowMax);
+    const mayHaveBegun = last === null ? !input.scheduled : last.startedAt !== null;
+    const begunAtMost = Math.min(chunkItems.length, nextChunk + (mayHaveBegun ? input.windowMax : 0));
     return {
       ended: (await deps.records.readSummary(ref.account, ref.id, run)) !== null,
-      paused: last?.state === 'paused' || last?.state === 'pausing',
+      paused: last?.state === 'paused' || last?.state === 'pausing' || last?.pausedAhead === true,
       revision: (last?.revision ?? 0) + 1_000,
       startedAt: last?.startedAt ?? null,
       amended: last?.amended ?? {},

@@ -1,6 +1,7 @@
 /** What a client may say beside the items, as text fields: a query string, or the form fields of a multipart body. */
 import { TrancheError } from './errors.ts';
 import { METADATA_BYTES_MAX } from './limits.ts';
+import type { Amendment } from './operation.ts';
 
 /** Every field that a submission takes; `target` is read by whoever knows the targets. */
 export const SUBMIT_FIELDS = [
@@ -51,10 +52,28 @@ export function readSubmitFields(fields: Readonly<Record<string, string>>): Subm
   };
 }
 
+/** The same bounds for what is changed later. Throws `invalid_policy` that names the field. */
+export function readAmendment({ concurrency, callsPerSecond, priority, scheduledAt }: Amendment): Amendment {
+  return {
+    ...(concurrency === undefined ? {} : { concurrency: checkInteger('concurrency', concurrency) }),
+    ...(callsPerSecond === undefined ? {} : { callsPerSecond: readCap(callsPerSecond) }),
+    ...(priority === undefined ? {} : { priority: checkInteger('priority', priority) }),
+    ...(scheduledAt === undefined ? {} : { scheduledAt: readTime(scheduledAt) }),
+  };
+}
+
+/** null: no cap any more. */
+function readCap(callsPerSecond: number | null): number | null {
+  return callsPerSecond === null ? null : checkInteger('callsPerSecond', callsPerSecond);
+}
+
 function readInteger(name: IntegerField, text: string): number {
+  return checkInteger(name, /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN);
+}
+
+function checkInteger(name: IntegerField, value: number): number {
   const { from, to } = INTEGER_BOUNDS[name];
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= from && value <= to) return value;
+  if (Number.isInteger(value) && value >= from && value <= to) return value;
   throw invalid(name, `${name} must be an integer from ${from} to ${to}`);
 }
 
@@ -91,11 +110,14 @@ export function isTimestamp(text: string): boolean {
 /** A time in the past is refused: to run at once what was meant for later would be worse than to say so. */
 function readSchedule(text: string | undefined): string | null {
   if (text === undefined) return null;
-  if (!isTimestamp(text)) {
-    throw invalid('scheduledAt', 'scheduledAt must be an RFC 3339 date and time with an offset');
-  }
-  if (Date.parse(text) <= Date.now()) throw invalid('scheduledAt', 'scheduledAt is in the past');
-  return new Date(text).toISOString();
+  const time = readTime(text);
+  if (Date.parse(time) <= Date.now()) throw invalid('scheduledAt', 'scheduledAt is in the past');
+  return time;
+}
+
+function readTime(text: string): string {
+  if (isTimestamp(text)) return new Date(text).toISOString();
+  throw invalid('scheduledAt', 'scheduledAt must be an RFC 3339 date and time with an offset');
 }
 
 function invalid(parameter: string, detail: string, cause?: unknown): TrancheError {

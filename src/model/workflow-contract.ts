@@ -218,6 +218,8 @@ export interface SurveyInput {
   readonly chunkItems: readonly number[];
   readonly windowMax: number;
   readonly boxMs: number;
+  /** Nothing was begun before a checkpoint said so. */
+  readonly scheduled: boolean;
 }
 
 export interface SurveyAnswer {

@@ -20,7 +20,8 @@ export interface ControlDeps {
 
 /** The states in which an operation is as the verb asks. */
 const SETTLED: Readonly<Record<ControlVerb, readonly OperationState[]>> = {
-  pause: ['paused'],
+  // Scheduled: it will be paused when its time comes.
+  pause: ['paused', 'scheduled'],
   resume: ['running', 'queued', 'scheduled'],
   cancel: ['ended'],
 };
@@ -41,7 +42,7 @@ export function createControl({ client, link, status, callDeadlineMs }: ControlD
 }
 
 /** What needs no signal: an operation that has ended, or is about to. */
-function answerBefore(verb: ControlVerb, operation: OperationView): ControlAnswer | null {
+export function answerBefore(verb: ControlVerb | 'amend', operation: OperationView): ControlAnswer | null {
   if (operation.state === 'ended') {
     if (verb === 'cancel' && operation.outcome === 'cancelled') return { operation, settled: true };
     throw illegal(verb, operation.state, []);
@@ -52,8 +53,12 @@ function answerBefore(verb: ControlVerb, operation: OperationView): ControlAnswe
   return null;
 }
 
-function illegal(verb: ControlVerb, state: OperationState, allowed: readonly string[]): TrancheError {
-  const why = state === 'ended' ? 'has ended' : `is ${state}`;
+export function illegal(
+  verb: ControlVerb | 'amend' | 'scheduledAt',
+  state: OperationState,
+  allowed: readonly string[],
+): TrancheError {
+  const why = state === 'ended' ? 'has ended' : verb === 'scheduledAt' ? 'has begun' : `is ${state}`;
   return new TrancheError('illegal_transition', `the operation ${why}; it cannot take ${verb}`, {
     currentState: state,
     allowed,
@@ -61,7 +66,11 @@ function illegal(verb: ControlVerb, state: OperationState, allowed: readonly str
 }
 
 /** The workflow ended meanwhile, was not started yet, or nobody answers. */
-async function afterRefusal(verb: ControlVerb, now: OperationView, error: unknown): Promise<ControlAnswer> {
+export async function afterRefusal(
+  verb: ControlVerb | 'amend',
+  now: OperationView,
+  error: unknown,
+): Promise<ControlAnswer> {
   const early = faultOf(error) === 'not_found' ? answerBefore(verb, now) : null;
   if (early !== null) return early;
   throw unavailable('the operation cannot be reached now; ask again', error);

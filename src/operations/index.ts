@@ -1,15 +1,16 @@
 /** The room's door: the verbs, wired to one link to Temporal and one memory of what was seen. */
 import type { AuditAction } from '../model/audit.ts';
 import { createAdmission, UNLIMITED } from './admission.ts';
+import { createAmend } from './amend.ts';
 import { createAudit } from './audit.ts';
-import { type ControlVerb, createControl } from './control.ts';
 import { createCallbacks } from './callbacks.ts';
+import { type ControlVerb, createControl } from './control.ts';
 import type { OperationsDeps } from './deps.ts';
 import { createErrorGroups } from './error-groups.ts';
 import { createHealth } from './health.ts';
 import { createInput } from './input.ts';
-import { createLister } from './list.ts';
 import { createJobs } from './jobs.ts';
+import { createLister } from './list.ts';
 import { createNudges } from './nudges.ts';
 import type { Actor, Operations } from './operations.ts';
 import { createPager } from './page.ts';
@@ -43,16 +44,17 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       : createAdmission({ records: storage.records, quotas: limits.quotas, storeDeadlineMs });
   const submit = createSubmit({ storage, ingest, targets, starter, status, admission, settings });
   const control = createControl({ client, link, status, callDeadlineMs });
+  const amend = createAmend({ client, link, status, callDeadlineMs });
   const lister = createLister({ client, link, status, deadlineMs: callDeadlineMs });
   const pager = createPager({ client, link, status, deadlineMs: callDeadlineMs });
   const audit = createAudit({ storage, status, storeDeadlineMs, log });
   const controlled = (action: AuditAction, verb: ControlVerb) => (account: string, id: string, actor: Actor) =>
     audit.recorded({ action, account, id, actor }, () => control(verb, account, id));
   const results = createResults({ storage, targets, status, storeDeadlineMs });
-  const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
-  return {
   const secret = deps.callbackSecret ?? null;
   const callbacks = createCallbacks({ storage, client, link, secret, settings, log });
+  const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
+  return {
     async submit(request) {
       const submitted = await submit(request);
       if (submitted.replayed) return submitted;
@@ -65,7 +67,10 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     pause: controlled('paused', 'pause'),
     resume: controlled('resumed', 'resume'),
     cancel: controlled('cancelled', 'cancel'),
-    amend: notBuilt('amend'),
+    amend: (account, id, amendment, actor) =>
+      audit.recorded({ action: 'amended', account, id, actor, detail: { ...amendment } }, () =>
+        amend(account, id, amendment),
+      ),
     retry: notBuilt('retry'),
     item: notBuilt('item'),
     itemInput: notBuilt('itemInput'),
@@ -86,12 +91,12 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       limits?.sweep.start();
     },
     async stop() {
+      callbacks.stop();
       await Promise.all([reconciler.stop(), limits?.sweep.stop()]);
     },
   };
 }
 
-      callbacks.stop();
 /** While the verbs of this step are built, one after the other. */
 function notBuilt(verb: string) {
   return (): Promise<never> => Promise.reject(new Error(`${verb} is not built yet`));

@@ -1,6 +1,13 @@
 /** The activities as workflows see them: types only, with the time-outs and retries that the promises rest on. */
-import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  proxyActivities,
+  proxyLocalActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import type { Amendment } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 
 /** A lost slice is replaced at once; a failing store is asked ever more slowly, but for ever: accepted is accepted. */
@@ -9,9 +16,17 @@ const RETRY = { initialInterval: '100ms', backoffCoefficient: 2, maximumInterval
 /** The longest box, calls still in flight at its end, and a store that is slow to commit. */
 const SLICE_MARGIN_MS = 5 * 60_000;
 
+/** What activities and children take instead of the priority that they inherit; nothing where that was not changed. */
+export function prioritize({ priority }: Amendment): Pick<ActivityOptions, 'priority'> {
+  if (priority === undefined) return {};
+  const fairnessKey = workflowInfo().priority?.fairnessKey;
+  return { priority: { priorityKey: priority, ...(fairnessKey === undefined ? {} : { fairnessKey }) } };
+}
+
 /** Slices return what they did when they are cancelled, so their cancellation is waited for. */
-export function sliceActivity(plan: Plan) {
+export function sliceActivity(plan: Plan, amended: Amendment) {
   return proxyActivities<Activities>({
+    ...prioritize(amended),
     heartbeatTimeout: plan.heartbeatTimeoutMs,
     startToCloseTimeout: plan.boxMaxMs + plan.callTimeoutMs + SLICE_MARGIN_MS,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -19,8 +34,8 @@ export function sliceActivity(plan: Plan) {
   }).slice;
 }
 
-/** As long as they take: their heartbeats say that they go on. */
-export const { settle, survey } = proxyActivities<Activities>({
+/** As long as they take: their heartbeats say that they go on. Who is called home need not wait for `prepare`. */
+export const { settle, survey, prepare } = proxyActivities<Activities>({
   startToCloseTimeout: '1 day',
   heartbeatTimeout: '30s',
   retry: RETRY,

@@ -1,6 +1,6 @@
 /** Works through one chunk, slice after slice, until nothing is undecided or it is called home. Used by both workflows. */
 import { ActivityFailure, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
-import type { Throttle } from '../model/operation.ts';
+import type { Amendment, Throttle } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type {
   ChunkAnswer,
@@ -49,26 +49,30 @@ export interface ChunkWork {
   readonly run: number;
   readonly source: ChunkSource;
   readonly callsPerSecond: number | null;
+  readonly amended: Amendment;
   /** Asked before every slice; see `SliceInput.ends`. */
   readonly ends: () => OperationEnd | null;
   readonly gate: Gate;
   /** Called after every slice. */
   readonly report: (state: ChunkState, throttle: Throttle | null) => void;
-  /** True: end between two slices (history grows long). */
+  /** True: end between two slices (history grows long, or a place is needed). */
   readonly mustLeave: () => boolean;
 }
 
+/** Not done: called home, or (`state.awaits`) nothing can be done but wait for callbacks. */
 export async function workChunk(work: ChunkWork, start: ChunkState): Promise<ChunkAnswer> {
-  const slice = sliceActivity(work.plan);
+  const slice = sliceActivity(work.plan, work.amended);
   let state = start;
-  while (!work.gate.leaving() && !work.mustLeave()) {
+  while (!work.gate.leaving()) {
     const answer = await oneSlice(work, slice, state);
     if (answer === 'not_begun') continue;
     state = answer === 'lost' ? afterLoss(state) : afterSlice(state, answer, work.plan);
     work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
     if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
+    if (state.awaits !== undefined && answer !== 'lost') break;
     const pause = waitMs(state, answer === 'lost' ? null : answer, Date.now());
     if (pause > 0) await condition(work.gate.leaving, pause);
+    if (work.mustLeave()) break;
   }
   return { state, done: false, summary: null };
 }

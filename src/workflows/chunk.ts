@@ -22,9 +22,12 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
     const { ref, plan, run, source, callsPerSecond } = input;
     const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;
     const report = createReporter(input);
-    const work = { ref, plan, run, source, callsPerSecond, ends: () => null, gate, report, mustLeave };
+    // The priority is that of the child itself.
+    const fixed = { ref, plan, run, source, callsPerSecond, amended: {} };
+    const work = { ...fixed, ends: () => null, gate, report, mustLeave };
     const answer = await workChunk(work, input.state);
-    if (answer.done || gate.leaving()) return answer;
+    // Its operation knows best when callbacks are to be looked for.
+    if (answer.done || gate.leaving() || answer.state.awaits !== undefined) return answer;
     return await continueAsNew<typeof chunk>({ ...input, state: answer.state });
   });
 }

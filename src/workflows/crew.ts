@@ -7,38 +7,60 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Amendment } from '../model/operation.ts';
 import type { ChunkAnswer, ChunkState, OperationInput, YieldRequest } from '../model/workflow-contract.ts';
+import { prioritize } from './activities.ts';
+import { createAlarm } from './alarm.ts';
 import { chunk as chunkWorkflow } from './chunk.ts';
 import { createGate, workChunk } from './chunk-loop.ts';
 import type { Ledger } from './ledger.ts';
-import { windowOf } from './progress.ts';
+import { amendPlan, windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';
+import { createWaiting } from './waiting.ts';
+
+/** What waits is carried into the next run of the workflow, whose input may be 2 MB: 200 bytes each. */
+const WAITING_MAX = 2_000;
 
 export interface Crew {
   /** Begins chunks until the window is full or none is left. */
   fill(): void;
   hasRoom(): boolean;
   atWork(): number;
+  /** Chunks that wait for callbacks. */
+  waiting(): number;
+  /** Callbacks have come for these chunks. */
+  tell(ordinals: readonly number[]): void;
   /** Every chunk comes home with what is undecided. */
   callHome(how: YieldRequest): void;
 }
 
-export function createCrew(input: OperationInput, ledger: Ledger): Crew {
+/** Works by the plan as it is amended now: what is amended later needs another crew. */
+export function createCrew(given: OperationInput, ledger: Ledger): Crew {
+  const amended = ledger.amended();
+  const input = { ...given, plan: amendPlan(given.plan, amended) };
   const { plan, chunkItems } = input;
   const window = windowOf(plan, chunkItems.length);
   const share = plan.callsPerSecond === null ? null : plan.callsPerSecond / window;
-  const shelved = [...ledger.openChunks()];
-  const employ = chunkItems.length <= plan.directChunksMax ? directly(input, ledger, share) : asChild(input, share);
+  const waiting = createWaiting(plan);
+  const alarm = createAlarm();
+  const shelved: ChunkState[] = [];
   let working = 0;
   let cameHome = 0;
+  let leaving = false;
+
+  const isDue = () => (waiting.nextAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now();
+  const terms = { input, amended, callsPerSecond: share };
+  const own = directly(terms, ledger, () => working >= window && isDue());
+  const children = chunkItems.length <= plan.directChunksMax ? own : asChild(terms);
+  for (const chunk of ledger.openChunks()) {
+    if (chunk.awaits === undefined) shelved.push(chunk);
+    else waiting.comeBack(chunk, Date.now());
+  }
 
   async function work(state: ChunkState): Promise<void> {
     try {
-      const answer = await employ.work(state);
-      if (answer.done) ledger.finish(answer.state, answer.summary);
-      else ledger.shelve(answer.state);
-      // A chunk that came home by itself (its own history grew long) goes on at once.
-      if (!answer.done) shelved.push(answer.state);
+      // To look for callbacks is one slice, and not worth a child.
+      keep(await (state.awaits === undefined ? children : own).work(state));
     } catch {
       // A child that an operator terminated, or one that could not start: its log says what was done.
       const lost = ledger.lose(state);
@@ -51,20 +73,60 @@ export function createCrew(input: OperationInput, ledger: Ledger): Crew {
     }
   }
 
+  function keep({ state, done, summary }: ChunkAnswer): void {
+    if (done) {
+      waiting.forget(state.ordinal);
+      ledger.finish(state, summary);
+      return;
+    }
+    ledger.shelve(state);
+    // A chunk that came home by itself (a history grew long) goes on at once.
+    if (state.awaits === undefined) shelved.push(state);
+    else waiting.enter(state, state.awaits, Date.now());
+  }
+
+  function nextChunk(): ChunkState | null {
+    const next = waiting.takeDue(Date.now()) ?? shelved.shift();
+    return next ?? (waiting.chunks() < WAITING_MAX ? ledger.beginNext() : null);
+  }
+
+  /** While every place is taken, whoever comes home wakes. */
+  function wakeInTime(): void {
+    const nextAtMs = waiting.nextAtMs();
+    if (nextAtMs !== null && working < window && !leaving) alarm.setFor(nextAtMs);
+  }
+
   return {
     fill() {
       cameHome = 0;
       while (working < window) {
-        const next = shelved.shift() ?? ledger.beginNext();
-        if (next === null) return;
+        const next = nextChunk();
+        if (next === null) break;
         working++;
         void work(next);
       }
+      wakeInTime();
     },
-    hasRoom: () => cameHome > 0,
+    hasRoom: () => cameHome > 0 || (working < window && isDue()),
     atWork: () => working,
-    callHome: (how) => employ.callHome(how),
+    waiting: waiting.chunks,
+    tell(ordinals) {
+      for (const ordinal of ordinals) if (ledger.isOpen(ordinal)) waiting.tell(ordinal);
+      wakeInTime();
+    },
+    callHome(how) {
+      leaving = true;
+      alarm.clear();
+      own.callHome(how);
+      if (children !== own) children.callHome(how);
+    },
   };
+}
+
+interface Terms {
+  readonly input: OperationInput;
+  readonly amended: Amendment;
+  readonly callsPerSecond: number | null;
 }
 
 interface Employer {
@@ -72,32 +134,22 @@ interface Employer {
   callHome(how: YieldRequest): void;
 }
 
-function directly(input: OperationInput, ledger: Ledger, callsPerSecond: number | null): Employer {
+/** `isNeeded`: somebody waits for a place, which is given up between two slices. */
+function directly({ input, amended, callsPerSecond }: Terms, ledger: Ledger, isNeeded: () => boolean): Employer {
   const { ref, plan, run, source } = input;
   const gate = createGate();
   const ends = () => (input.chunkItems.length === 1 ? ledger.ending() : null);
-  const tooLong = () => workflowInfo().historyLength > plan.historyEventsMax;
+  const mustLeave = () => isNeeded() || workflowInfo().historyLength > plan.historyEventsMax;
+  const report = (chunk: ChunkState, throttle: Parameters<Ledger['report']>[2]) =>
+    ledger.report(chunk.ordinal, chunk.tally, throttle);
+  const work = { ref, plan, run, source, callsPerSecond, amended, ends, gate, report, mustLeave };
   return {
-    work: (state) =>
-      workChunk(
-        {
-          ref,
-          plan,
-          run,
-          source,
-          callsPerSecond,
-          ends,
-          gate,
-          report: (chunk, throttle) => ledger.report(chunk.ordinal, chunk.tally, throttle),
-          mustLeave: tooLong,
-        },
-        state,
-      ),
+    work: (state) => workChunk(work, state),
     callHome: (how) => gate.close(how),
   };
 }
 
-function asChild(input: OperationInput, callsPerSecond: number | null): Employer {
+function asChild({ input, amended, callsPerSecond }: Terms): Employer {
   const { ref, plan, run, chunkItems, source } = input;
   const children = new Set<ChildWorkflowHandle<typeof chunkWorkflow>>();
   let leaving: YieldRequest | null = null;
@@ -108,6 +160,7 @@ function asChild(input: OperationInput, callsPerSecond: number | null): Employer
   return {
     async work(state) {
       const child = await startChild(chunkWorkflow, {
+        ...prioritize(amended),
         workflowId: `${ref.account}/${ref.id}/${run}.${state.ordinal}`,
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         cancellationType: ChildWorkflowCancellationType.ABANDON,

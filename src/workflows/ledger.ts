@@ -1,8 +1,10 @@
 /** What an operation workflow knows of itself: counts, state, revision; answers the query, keeps the checkpoint. */
 import { upsertSearchAttributes } from '@temporalio/workflow';
 import {
+  type Amendment,
   addTallies,
   decidedItems,
+  isAhead,
   type OperationState,
   outcomeOf,
   type Progress,
@@ -17,7 +19,7 @@ import type {
   SurveyAnswer,
 } from '../model/workflow-contract.ts';
 import { checkpoint, finalize } from './activities.ts';
-import { afterLoss, freshChunk, runningItems, sumTallies } from './progress.ts';
+import { afterLoss, changesWork, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
 const CHECKPOINT_EVERY_MS = 5_000;
@@ -34,18 +36,23 @@ export function createLedger(input: OperationInput) {
   let finished = carried?.tally ?? input.base;
   let nextChunk = carried?.nextChunk ?? 0;
   let revision = carried?.revision ?? 1;
-  let state: OperationState = carried?.paused === true ? 'paused' : 'running';
-  let startedAt = carried?.startedAt ?? new Date().toISOString();
+  /** Null until it begins. */
+  let startedAt = carried?.startedAt ?? null;
+  let state: OperationState = startedAt === null ? 'scheduled' : carried?.paused === true ? 'paused' : 'running';
+  let pausedAhead = startedAt === null && carried?.paused === true;
+  let prepared = carried?.prepared ?? false;
   let throttle: Throttle | null = null;
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let checkpointedAtMs = Date.now();
-  let checkpointing = false;
+  let saving: Promise<void> | null = null;
+  let unsaved = false;
   let summary: Progress | null = null;
-  let listedAsRunning = carried !== null;
-  const beganAtMs = Date.now();
+  let listedAsRunning = carried !== null && startedAt !== null;
+  let beganAtMs = Date.now();
   /** Until the log was read, nothing that is known here is worth showing. */
   let informed = input.mode === 'start' || carried !== null;
 
+  const scheduledAt = () => amended.scheduledAt ?? input.scheduledAt;
   const tally = () => sumTallies(finished, open.values());
   const progress = (): Progress => ({
     version: 1,
@@ -57,6 +64,7 @@ export function createLedger(input: OperationInput) {
     running: state === 'paused' || state === 'ended' ? 0 : runningItems(chunkItems, open.values()),
     throttle,
     amended,
+    ...(pausedAhead ? { pausedAhead: true } : {}),
     startedAt,
     asOf: new Date().toISOString(),
   });
@@ -67,24 +75,52 @@ export function createLedger(input: OperationInput) {
     upsertSearchAttributes(stateAttributes('running', null));
   }
 
+  async function beginAsScheduled(): Promise<void> {
+    state = 'queued';
+    upsertSearchAttributes(stateAttributes('queued', null));
+    touch();
+    await save();
+    // It may have been paused or cancelled meanwhile.
+    if (state === 'queued') state = 'running';
+  }
+
   /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
   function touch(): void {
     revision++;
     if (!listedAsRunning && state === 'running' && Date.now() - beganAtMs >= LISTED_AFTER_MS) listAsRunning();
     const due = state === 'paused' || Date.now() - checkpointedAtMs >= CHECKPOINT_EVERY_MS;
-    if (checkpointing || !due || !informed || state === 'ended') return;
-    checkpointedAtMs = Date.now();
-    checkpointing = true;
-    const done = () => {
-      checkpointing = false;
-    };
-    checkpoint({ version: 1, ref, progress: progress() }).then(done, done);
+    if (saving === null && due && informed && state !== 'ended') void save();
+  }
+
+  /** Resolves once the checkpoint says what is true now, or something later. */
+  function save(): Promise<void> {
+    if (!informed) return Promise.resolve();
+    unsaved = true;
+    saving ??= saveAll().finally(() => {
+      saving = null;
+    });
+    return saving;
+  }
+
+  async function saveAll(): Promise<void> {
+    while (unsaved && state !== 'ended') {
+      unsaved = false;
+      checkpointedAtMs = Date.now();
+      // It is tried for ever; what else goes wrong must not stop the work.
+      await checkpoint({ version: 1, ref, progress: progress() }).catch(() => undefined);
+    }
   }
 
   return {
     progress,
     tally,
-    paused: () => state === 'paused',
+    amended: () => amended,
+    hasBegun: () => startedAt !== null,
+    isOpen: (ordinal: number) => open.has(ordinal),
+    save,
+    /** Epoch ms of the time that it waits for; null where there is none to wait for. */
+    dueAtMs: () => (isAhead(scheduledAt(), Date.now()) ? Date.parse(scheduledAt() ?? '') : null),
+    needsPreparing: () => plan.dedupe && !prepared,
     openChunks: (): readonly ChunkState[] => [...open.values()],
     finished: () => open.size === 0 && nextChunk >= chunkItems.length,
 
@@ -92,6 +128,39 @@ export function createLedger(input: OperationInput) {
       if (state === next) return;
       state = next;
       touch();
+    },
+
+    keepPause(paused: boolean): void {
+      pausedAhead = paused;
+      touch();
+      void save();
+    },
+
+    /** True where those at work must work otherwise from now on. What was scheduled and has begun stays so. */
+    amend({ scheduledAt, ...others }: Amendment): boolean {
+      const before = amended;
+      const schedule = scheduledAt === undefined || startedAt !== null ? {} : { scheduledAt };
+      amended = { ...before, ...others, ...schedule };
+      touch();
+      void save();
+      return startedAt !== null && changesWork(before, amended);
+    },
+
+    /**
+     * Its time has come. Where it was scheduled, a checkpoint says so before anything is done: while there is none, or
+     * one that shows no start, nothing was begun (`survey`).
+     */
+    async begin(): Promise<void> {
+      startedAt = new Date().toISOString();
+      beganAtMs = Date.now();
+      pausedAhead = false;
+      if (scheduledAt() === null) state = 'running';
+      else await beginAsScheduled();
+      touch();
+    },
+
+    prepared(): void {
+      prepared = true;
     },
 
     /** The next chunk that nobody has begun; null where there is none. */
@@ -128,7 +197,7 @@ export function createLedger(input: OperationInput) {
 
     /** What the slice that ends the operation writes into its summary: room is left for changes until then. */
     ending: (): OperationEnd => ({
-      startedAt,
+      startedAt: startedAt ?? new Date().toISOString(),
       base: input.base,
       amended,
       revision: revision + REVISIONS_LEFT,
@@ -148,11 +217,14 @@ export function createLedger(input: OperationInput) {
 
     adopt(found: SurveyAnswer): void {
       finished = addTallies(input.base, found.tally);
-      amended = found.amended;
+      amended = { ...found.amended, ...amended };
       nextChunk = found.nextChunk;
       for (const chunk of found.open) open.set(chunk.ordinal, chunk);
       revision = Math.max(revision, found.revision);
-      startedAt = found.startedAt ?? startedAt;
+      // What has left a trace has begun, whoever knows since when.
+      startedAt = found.startedAt ?? (found.nextChunk > 0 ? new Date().toISOString() : null);
+      state = startedAt === null || state !== 'scheduled' ? state : 'running';
+      pausedAhead = startedAt === null && (found.paused || pausedAhead);
       informed = true;
       touch();
     },
@@ -164,7 +236,7 @@ export function createLedger(input: OperationInput) {
       nextChunk,
       open: [...open.values()],
       paused,
-      prepared: carried?.prepared ?? false,
+      prepared,
       amended,
     }),
 
@@ -172,6 +244,9 @@ export function createLedger(input: OperationInput) {
     async end(early: boolean): Promise<void> {
       const standing = summary ?? (await writeSummary(early));
       const { outcome, endedAt } = standing;
+      // What came too late to be written there has changed nothing.
+      amended = standing.amended;
+      pausedAhead = false;
       state = 'ended';
       throttle = null;
       ended = { outcome, endedAt };

@@ -3,6 +3,7 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  isCancellation,
   setHandler,
   sleep,
   upsertSearchAttributes,
@@ -10,103 +11,128 @@ import {
 } from '@temporalio/workflow';
 import { decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
-import { settle, survey } from './activities.ts';
+import { prepare, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { freshChunk } from './progress.ts';
-import { cancelSignal, pauseSignal, progressQuery, progressSignal, resumeSignal, stateAttributes } from './signals.ts';
+import { progressQuery, stateAttributes } from './signals.ts';
+import { listen, type Wishes } from './wishes.ts';
+
+/** Far times are slept to in steps: a timer of centuries overflows the server's. */
+const SLEEP_MAX_MS = 30 * 86_400_000;
 
 export async function operation(input: OperationInput): Promise<void> {
   const ledger = createLedger(input);
-  const wishes = listen(ledger);
+  const wishes = listen(input, ledger);
   // An operator's `temporal workflow cancel` is a cancel like any other: it must end in a truthful operation.
   CancellationScope.current().cancelRequested.catch(() => wishes.cancel());
   await CancellationScope.nonCancellable(() => live(input, ledger, wishes));
 }
 
-/** What operators want; `changed` is looked at between any two steps. */
-interface Wishes {
-  paused: boolean;
-  cancelled: boolean;
-  cancel(): void;
-}
-
-function listen(ledger: Ledger): Wishes {
-  const wishes: Wishes = {
-    paused: ledger.paused(),
-    cancelled: false,
-    cancel() {
-      if (wishes.cancelled) return;
-      wishes.cancelled = true;
-      ledger.enter('cancelling');
-    },
-  };
-  setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
-  setHandler(cancelSignal, () => wishes.cancel());
-  setHandler(pauseSignal, () => {
-    if (wishes.cancelled || wishes.paused) return;
-    wishes.paused = true;
-    ledger.enter('pausing');
-  });
-  setHandler(resumeSignal, () => {
-    if (wishes.cancelled || !wishes.paused) return;
-    wishes.paused = false;
-    ledger.enter('running');
-  });
-  return wishes;
-}
-
 async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
-  if (input.carried === null && !(await begin(input, ledger, wishes))) return;
+  if (input.carried === null && !(await lookBack(input, ledger, wishes))) return;
   setHandler(progressQuery, ledger.progress);
+  const historyIsLong = () =>
+    workflowInfo().historyLength > input.plan.historyEventsMax || workflowInfo().continueAsNewSuggested;
+  const passOn = () => continueAsNew<typeof operation>({ ...input, carried: ledger.carry(wishes.paused) });
+
   while (!wishes.cancelled && !ledger.finished()) {
-    if (wishes.paused) await rest(ledger, wishes);
-    else if (await workUntilCalled(input, ledger, wishes)) return await passOn(input, ledger, wishes);
+    if (!ledger.hasBegun()) await awaitItsTime(input, ledger, { wishes, historyIsLong });
+    else if (wishes.paused) await rest(ledger, { wishes, historyIsLong });
+    else if (ledger.needsPreparing()) await prepareChunks(input, ledger, wishes);
+    else await workUntilCalled(input, ledger, { wishes, historyIsLong });
+    if (historyIsLong() && !wishes.cancelled && !ledger.finished()) return await passOn();
   }
   if (wishes.cancelled) await giveUpTheRest(input, ledger);
-  await ledger.end(wishes.cancelled && decidedBySlices(ledger) < input.total);
+  await ledger.end(wishes.cancelled && !allDecidedBySlices(input, ledger));
+}
+
+interface Bounds {
+  readonly wishes: Wishes;
+  /** So long that the work must go on in a new run of the workflow. */
+  readonly historyIsLong: () => boolean;
 }
 
 /**
  * A first run goes to work at once; one that follows a lost workflow first reads what the log holds, and answers no
  * query before: readers fall back to the checkpoint. False: there is nothing left to do.
  */
-async function begin(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<boolean> {
+async function lookBack(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<boolean> {
   if (input.mode === 'start') return true;
-  upsertSearchAttributes(stateAttributes('running', null));
   // Slices of the lost workflow end with their lease; only then does the log say all that was done.
   // Children are ended after their parent, hence twice.
   await sleep(2 * input.plan.heartbeatTimeoutMs);
   const { ref, run, chunkItems, plan } = input;
   // What left no trace may have been begun all the same, as far as a window reaches.
   const windowMax = input.mode === 'settle_untouched' ? 0 : plan.windowMax;
-  const found = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs });
+  const scheduled = input.scheduledAt !== null;
+  const found = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs, scheduled });
   if (found.ended) return false;
   ledger.adopt(found);
   if (found.paused) wishes.paused = true;
   if (input.mode !== 'resume') wishes.cancel();
+  else if (ledger.hasBegun()) upsertSearchAttributes(stateAttributes('running', null));
   return true;
 }
 
-/** Paused: nothing runs, nothing is scheduled. */
-async function rest(ledger: Ledger, wishes: Wishes): Promise<void> {
-  ledger.enter('paused');
-  upsertSearchAttributes(stateAttributes('paused', null));
-  await condition(() => !wishes.paused || wishes.cancelled);
-  if (!wishes.cancelled) upsertSearchAttributes(stateAttributes('running', null));
+/** Scheduled: one timer, and nothing else happens until it is over, or until somebody wants something. */
+async function awaitItsTime(input: OperationInput, ledger: Ledger, { wishes, historyIsLong }: Bounds): Promise<void> {
+  if (ledger.dueAtMs() !== null) {
+    // The one that was started so is listed so.
+    if (input.mode !== 'start' || input.carried !== null || ledger.amended().scheduledAt !== undefined) {
+      upsertSearchAttributes(stateAttributes('scheduled', null));
+    }
+    void ledger.save();
+  }
+  for (let dueAtMs = ledger.dueAtMs(); dueAtMs !== null; dueAtMs = ledger.dueAtMs()) {
+    const changed = () => wishes.cancelled || historyIsLong() || ledger.dueAtMs() !== dueAtMs;
+    await condition(changed, Math.min(SLEEP_MAX_MS, dueAtMs - Date.now()));
+    if (wishes.cancelled || historyIsLong()) return;
+  }
+  if (!wishes.cancelled) await ledger.begin();
 }
 
-/** True where the history has grown so long that the work must go on in a new run. */
-async function workUntilCalled(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<boolean> {
-  const tooLong = () =>
-    workflowInfo().historyLength > input.plan.historyEventsMax || workflowInfo().continueAsNewSuggested;
+/** Paused: nothing runs, nothing is scheduled. */
+async function rest(ledger: Ledger, { wishes, historyIsLong }: Bounds): Promise<void> {
+  ledger.enter('paused');
+  upsertSearchAttributes(stateAttributes('paused', null));
+  await condition(() => !wishes.paused || wishes.cancelled || historyIsLong());
+  if (!wishes.cancelled && !wishes.paused) upsertSearchAttributes(stateAttributes('running', null));
+}
+
+/** Marks duplicates before the first slice. Called home in the middle, it is done from the start another time. */
+async function prepareChunks(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
+  const { ref, plan, run, source, chunkItems } = input;
+  const scope = new CancellationScope({ cancellable: true });
+  let over = false;
+  const preparing = scope
+    .run(() => prepare({ version: 1, ref, plan, run, source, chunkItems }))
+    .then(() => ledger.prepared())
+    .catch((error: unknown) => {
+      if (!isCancellation(error)) throw error;
+    })
+    .finally(() => {
+      over = true;
+    });
+  await condition(() => over || wishes.cancelled || wishes.paused);
+  scope.cancel();
+  await preparing;
+}
+
+async function workUntilCalled(
+  input: OperationInput,
+  ledger: Ledger,
+  { wishes, historyIsLong }: Bounds,
+): Promise<void> {
+  wishes.amended = false;
   const crew = createCrew(input, ledger);
-  const called = () => wishes.cancelled || wishes.paused;
+  wishes.onArrival = crew.tell;
+  const called = () => wishes.cancelled || wishes.paused || wishes.amended;
   const home = () => crew.atWork() === 0;
-  while (!called() && !tooLong()) {
+  while (!called() && !historyIsLong()) {
     crew.fill();
-    if (home()) return false;
-    await condition(() => called() || tooLong() || crew.hasRoom());
+    if (home() && crew.waiting() === 0) return;
+    await condition(() => called() || historyIsLong() || crew.hasRoom());
   }
   if (!called()) {
     crew.callHome('after_slice');
@@ -114,25 +140,25 @@ async function workUntilCalled(input: OperationInput, ledger: Ledger, wishes: Wi
   }
   if (called()) crew.callHome('now');
   await condition(home);
-  return tooLong() && !called() && !ledger.finished();
 }
 
-async function passOn(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<never> {
-  return await continueAsNew<typeof operation>({ ...input, carried: ledger.carry(wishes.paused) });
-}
-
-function decidedBySlices(ledger: Ledger): number {
+/** Of this run's items, whatever earlier runs have left undone. */
+function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger): boolean {
   const { succeeded, failed, skipped } = ledger.tally();
-  return succeeded + failed + skipped;
+  return succeeded + failed + skipped - base.succeeded - base.failed - base.skipped >= sum(chunkItems);
 }
 
 /** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole. */
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
-  const { ref, plan, run, source } = input;
+  const { ref, plan, run, source, base, chunkItems } = input;
   for (const { ordinal, lost } of ledger.openChunks()) {
     const { tally } = await settle({ version: 1, ref, plan, run, ordinal, source, lost });
     ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
   }
-  const untouched = input.total - decidedItems(ledger.tally());
+  const untouched = sum(chunkItems) + decidedItems(base) - decidedItems(ledger.tally());
   ledger.add({ ...EMPTY_TALLY, cancelled: untouched });
+}
+
+function sum(items: readonly number[]): number {
+  return items.reduce((all, some) => all + some, 0);
 }

@@ -1,5 +1,12 @@
 /** Pure folds: how a chunk's and an operation's standing change with what slices answer. No Temporal in here. */
-import { addTallies, decidedItems, EMPTY_TALLY, type Tally, type Throttle } from '../model/operation.ts';
+import {
+  type Amendment,
+  addTallies,
+  decidedItems,
+  EMPTY_TALLY,
+  type Tally,
+  type Throttle,
+} from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type { ChunkState, SliceAnswer } from '../model/workflow-contract.ts';
 
@@ -14,8 +21,43 @@ export function freshChunk(ordinal: number, plan: Plan): ChunkState {
   return { ordinal, tally: EMPTY_TALLY, boxMs: plan.boxMs, probe: false, outages: 0, lost: false };
 }
 
+/** Only what can be worked by: an operator's own signal may say anything. */
+export function soundAmendment(said: unknown): Amendment {
+  const { concurrency, callsPerSecond, priority, scheduledAt } = Object(said) as Readonly<Record<string, unknown>>;
+  return {
+    ...(isWhole(concurrency) ? { concurrency } : {}),
+    ...(callsPerSecond === null || isPositive(callsPerSecond) ? { callsPerSecond } : {}),
+    ...(isWhole(priority) ? { priority } : {}),
+    ...(typeof scheduledAt === 'string' && !Number.isNaN(Date.parse(scheduledAt)) ? { scheduledAt } : {}),
+  };
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === 'number' && value > 0;
+}
+
+function isWhole(value: unknown): value is number {
+  return isPositive(value) && Number.isInteger(value);
+}
+
+/** The plan as it is worked by from now on. */
+export function amendPlan(plan: Plan, { concurrency, callsPerSecond }: Amendment): Plan {
+  return {
+    ...plan,
+    sliceConcurrency: concurrency ?? plan.sliceConcurrency,
+    callsPerSecond: callsPerSecond === undefined ? plan.callsPerSecond : callsPerSecond,
+  };
+}
+
+/** True where the plan, or the priority, is another one after it. */
+export function changesWork(before: Amendment, after: Amendment): boolean {
+  return (['concurrency', 'callsPerSecond', 'priority'] as const).some((name) => before[name] !== after[name]);
+}
+
 /** The box doubles while nobody waits for the slot; it shrinks at once where somebody does. */
 export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): ChunkState {
+  const { awaiting, waitUntil, vendorDown } = answer;
+  const awaits = awaiting > 0 && waitUntil !== null && !vendorDown ? { items: awaiting, until: waitUntil } : null;
   return {
     ordinal: state.ordinal,
     tally: answer.tally,
@@ -23,10 +65,11 @@ export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): 
     probe: answer.vendorDown,
     outages: answer.vendorDown ? state.outages + 1 : 0,
     lost: false,
+    ...(awaits === null ? {} : { awaits }),
   };
 }
 
-export function afterLoss(state: ChunkState): ChunkState {
+export function afterLoss({ awaits: _awaits, ...state }: ChunkState): ChunkState {
   return { ...state, lost: true };
 }
 
@@ -40,7 +83,7 @@ export function waitMs(state: ChunkState, answer: SliceAnswer | null, nowMs: num
 }
 
 export function throttleOf(plan: Plan, state: ChunkState, answer: SliceAnswer, nowMs: number): Throttle | null {
-  if (plan.vendor === null) return null;
+  if (plan.vendor === null || state.awaits !== undefined) return null;
   const wait = waitMs(state, answer, nowMs);
   if (answer.vendorDown || wait > 0) {
     const cause = answer.vendorDown ? 'vendor_unavailable' : 'vendor_limit';

@@ -1,7 +1,8 @@
 /** The signals, queries and search attributes of both workflows, by the names that other processes use. */
 import { defineQuery, defineSignal, type upsertSearchAttributes } from '@temporalio/workflow';
-import type { OperationOutcome, OperationState, Progress } from '../model/operation.ts';
+import type { Amendment, OperationOutcome, OperationState, Progress } from '../model/operation.ts';
 import {
+  type Arrival,
   type ChunkProgress,
   PROGRESS_QUERY,
   SEARCH_ATTRIBUTES,
@@ -12,6 +13,8 @@ import {
 export const pauseSignal = defineSignal(SIGNALS.pause);
 export const resumeSignal = defineSignal(SIGNALS.resume);
 export const cancelSignal = defineSignal(SIGNALS.cancel);
+export const amendSignal = defineSignal<[Amendment]>(SIGNALS.amend);
+export const arrivedSignal = defineSignal<[Arrival]>(SIGNALS.arrived);
 export const yieldSignal = defineSignal<[YieldRequest]>(SIGNALS.yield);
 export const progressSignal = defineSignal<[ChunkProgress]>(SIGNALS.progress);
 export const progressQuery = defineQuery<Progress>(PROGRESS_QUERY);

@@ -1,0 +1,53 @@
+/** What operators want of an operation, and what callbacks tell it: its signals, looked at between any two steps. */
+import { setHandler } from '@temporalio/workflow';
+import type { OperationInput } from '../model/workflow-contract.ts';
+import type { Ledger } from './ledger.ts';
+import { soundAmendment } from './progress.ts';
+import { amendSignal, arrivedSignal, cancelSignal, pauseSignal, progressSignal, resumeSignal } from './signals.ts';
+
+export interface Wishes {
+  paused: boolean;
+  cancelled: boolean;
+  /** Those at work must go on by another plan. */
+  amended: boolean;
+  cancel(): void;
+  /** Whoever is at work hears of callbacks; what comes while nobody is, is looked for by those that follow. */
+  onArrival: (ordinals: readonly number[]) => void;
+}
+
+export function listen(input: OperationInput, ledger: Ledger): Wishes {
+  const wishes: Wishes = {
+    paused: input.carried?.paused === true,
+    cancelled: false,
+    amended: false,
+    cancel() {
+      if (wishes.cancelled) return;
+      wishes.cancelled = true;
+      ledger.enter('cancelling');
+    },
+    onArrival: () => undefined,
+  };
+  setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
+  setHandler(cancelSignal, () => wishes.cancel());
+  setHandler(pauseSignal, () => {
+    if (!wishes.paused) setPaused(wishes, ledger, true);
+  });
+  setHandler(resumeSignal, () => {
+    if (wishes.paused) setPaused(wishes, ledger, false);
+  });
+  setHandler(amendSignal, (amendment) => {
+    if (!wishes.cancelled && ledger.amend(soundAmendment(amendment))) wishes.amended = true;
+  });
+  setHandler(arrivedSignal, (arrival) => {
+    const { ordinals } = Object(arrival) as { readonly ordinals?: unknown };
+    if (Array.isArray(ordinals)) wishes.onArrival(ordinals);
+  });
+  return wishes;
+}
+
+function setPaused(wishes: Wishes, ledger: Ledger, paused: boolean): void {
+  if (wishes.cancelled) return;
+  wishes.paused = paused;
+  if (ledger.hasBegun()) ledger.enter(paused ? 'pausing' : 'running');
+  else ledger.keepPause(paused);
+}
