@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client, type Connection } from '@temporalio/client';
 import { createAccess, createLimits, placesOf } from './access-deps.ts';
 import type { ActivityDeps } from './activities/deps.ts';
+import { startEffectsSweeper } from './activities/effects-sweeper.ts';
 import { createActivities } from './activities/index.ts';
 import type { BulkActionLimits } from './api/bulk-actions.ts';
 import { startServer } from './api/server.ts';
@@ -139,6 +140,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
     shutdownGraceMs: config.server.shutdownGraceMs,
     onStopping: () => stopping.abort(),
   });
+  const sweeper = database && startEffectsSweeper({ database, records: createRecords(store), log });
   const ended = worker.done.then(() => never());
   // A worker that fails before it polls must not be waited for.
   await Promise.race([pollersSeen({ connection, namespace }, TASK_QUEUE, identity, signal), ended]);
@@ -148,6 +150,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
     failed: ended,
     async stop() {
       await worker.stop();
+      await sweeper?.stop();
       await Promise.allSettled([...vendors.values()].map((vendor) => vendor.client.close()));
       await Promise.allSettled([native.close(), connection.close(), store.close(), database?.close()]);
     },

@@ -82,12 +82,16 @@ export function waitMs(state: ChunkState, answer: SliceAnswer | null, nowMs: num
   return backoff;
 }
 
+/** What a target without a vendor waits for. */
+const DATABASE = 'database';
+
 export function throttleOf(plan: Plan, state: ChunkState, answer: SliceAnswer, nowMs: number): Throttle | null {
-  if (plan.vendor === null || state.awaits !== undefined) return null;
+  const vendor = plan.vendor ?? (answer.vendorDown ? DATABASE : null);
+  if (vendor === null || state.awaits !== undefined) return null;
   const wait = waitMs(state, answer, nowMs);
   if (answer.vendorDown || wait > 0) {
     const cause = answer.vendorDown ? 'vendor_unavailable' : 'vendor_limit';
-    return { cause, vendor: plan.vendor, until: new Date(nowMs + wait).toISOString(), currentRate: null };
+    return { cause, vendor, until: new Date(nowMs + wait).toISOString(), currentRate: null };
   }
   return null;
 }

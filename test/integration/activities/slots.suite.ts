@@ -1,5 +1,6 @@
 /** What slices of an exactly-once target promise, on whatever keeps the ledger. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sweepOnce } from '../../../src/activities/effects-sweeper.ts';
 import type { Database } from '../../../src/model/database.ts';
 import { createEffects, createEffectsSweep } from '../../../src/storage/effects.ts';
 import { migrate } from '../../../src/storage/migrations.ts';
@@ -261,6 +262,19 @@ export function testSlots(name: string, start: () => Promise<DatabaseUnderTest>)
       expect(await isStale(-1_000)).toBe(true);
       expect(await sweep.forget({ uid, run: 1 }, 2)).toBe(2);
       expect(await sweep.forget({ uid, run: 1 }, 2)).toBe(1);
+      expect(await ledgerRows()).toEqual([]);
+    });
+
+    it('sweeps what has ended, and nothing of a run that still has its marker', async () => {
+      await createSliceUnderTest({ uid, database, items: things(30) }).run();
+      const open = { version: 1, uid, account: 'tests', operationId: 'things-1', leaseAt: 0 } as const;
+      const sweep = createEffectsSweep(database);
+      const { signal } = new AbortController();
+      await sweepOnce(sweep, { readOpen: async (name) => (name === uid ? open : null) }, signal, -1_000);
+      expect(await ledgerRows()).toHaveLength(3);
+      await sweepOnce(sweep, { readOpen: async () => null }, signal);
+      expect(await ledgerRows()).toHaveLength(3);
+      expect(await sweepOnce(sweep, { readOpen: async () => null }, signal, -1_000)).toBe(3);
       expect(await ledgerRows()).toEqual([]);
     });
 

@@ -38,6 +38,14 @@ test('an outage is slept through with growing pauses of at most eight seconds, a
   expect(afterSlice(chunk, answer, plan())).toMatchObject({ probe: false, outages: 0 });
 });
 
+test('a database that is away is named as what an operation without a vendor waits for', () => {
+  const contacts = plan({ vendor: null, guarantee: 'exactly_once' });
+  const down = { ...answer, vendorDown: true };
+  const chunk = afterSlice(freshChunk(0, contacts), down, contacts);
+  expect(throttleOf(contacts, chunk, down, 0)).toMatchObject({ cause: 'vendor_unavailable', vendor: 'database' });
+  expect(throttleOf(contacts, chunk, { ...answer, waitUntil: 500 }, 0)).toBeNull();
+});
+
 test('a capped operation works on no more chunks than its rate can feed', () => {
   expect(windowOf(plan({ callsPerSecond: 50 }), 100)).toBe(1);
   expect(windowOf(plan({ callsPerSecond: 200 }), 100)).toBe(4);
