@@ -23,7 +23,7 @@ export interface EmbeddedDatabase {
 }
 
 /** For the last owner of the folder, which may still be closing it. */
-const LOCK_WAIT_MS = 15_000;
+const LOCK_WAIT_MS = 5_000;
 const LOCK_POLL_MS = 100;
 const UPKEEP_INTERVAL_MS = 10_000;
 /** Written log after which a checkpoint lets go of it, and after which dead rows are cleared away. */

@@ -100,10 +100,15 @@ async function run<Row>(client: PoolClient, spoil: () => void, text: string, val
     const { rows, rowCount, command } = lastOf(answer);
     return { rows: rows as readonly Row[], rowCount: rowCount ?? 0, command };
   } catch (error) {
-    // No answer of the server's: an earlier statement may still be running on it.
-    if (sqlStateOf(error) === null) spoil();
+    if (endsConnection(error)) spoil();
     throw error;
   }
+}
+
+/** No answer of the server's: the statement may still be running on it. Or its last words: it is about to hang up. */
+function endsConnection(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === null || /^(08|25P0[34]|57P|58|XX)/.test(state);
 }
 
 function lastOf(answer: QueryResult | readonly QueryResult[]): Pick<QueryResult, 'rows' | 'rowCount' | 'command'> {
