@@ -37,3 +37,5 @@ export const METADATA_BYTES_MAX = 4_096;
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 /** Of a vendor's answer; the rest is not read. */
 export const VENDOR_BODY_BYTES_MAX = 64 * 1024;
+/** Runs of one operation: results are merged from all of them. */
+export const RUNS_MAX = 100;

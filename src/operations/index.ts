@@ -16,6 +16,7 @@ import type { Actor, Operations } from './operations.ts';
 import { createPager } from './page.ts';
 import { createReconciler } from './reconciler.ts';
 import { createResults } from './results.ts';
+import { createRetry } from './retry.ts';
 import { createSkipReasons } from './skip-reasons.ts';
 import { createStarter } from './starter.ts';
 import { createStatus } from './status.ts';
@@ -50,6 +51,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const audit = createAudit({ storage, status, storeDeadlineMs, log });
   const controlled = (action: AuditAction, verb: ControlVerb) => (account: string, id: string, actor: Actor) =>
     audit.recorded({ action, account, id, actor }, () => control(verb, account, id));
+  const retry = createRetry({ storage, ingest, targets, starter, status, nudges, settings });
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const secret = deps.callbackSecret ?? null;
   const callbacks = createCallbacks({ storage, client, link, secret, settings, log });
@@ -71,7 +73,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       audit.recorded({ action: 'amended', account, id, actor, detail: { ...amendment } }, () =>
         amend(account, id, amendment),
       ),
-    retry: notBuilt('retry'),
+    retry,
     item: notBuilt('item'),
     itemInput: notBuilt('itemInput'),
     deadLetters: notBuilt('deadLetters'),
