@@ -26,7 +26,7 @@ export function enterBy(signIn: SignIn) {
     c.set('enter', async (context, access) => {
       if (access === 'public') return;
       const caller = await signIn(context);
-      if (!isAllowed(caller.roles, access)) throw refused(access);
+      if (!isAllowed(caller.roles, access)) throw refused(caller, access);
       context.set('caller', caller);
       context.set('account', caller.account);
     });
@@ -34,11 +34,14 @@ export function enterBy(signIn: SignIn) {
   });
 }
 
-/** Everybody is admin of the account that the header names: for one machine, and for networks that let in nobody else. */
+/**
+ * Everybody may do everything in whichever account the header names, but make keys: those would still open the door
+ * after sign-in was turned on. For one machine, and for networks that let in nobody else.
+ */
 export function createNoSignIn({ publicUrl }: { readonly publicUrl: string | null }): SignIn {
   return async (c) => {
     refuseCrossSite(c, publicUrl);
-    return { account: accountNamed(c) ?? DEFAULT_ACCOUNT, subject: null, roles: ['admin'] };
+    return { account: accountNamed(c) ?? DEFAULT_ACCOUNT, subject: null, roles: ['operator'] };
   };
 }
 
@@ -103,7 +106,13 @@ export function invalidCredential(message: string, cause?: unknown): TrancheErro
   return new TrancheError('unauthenticated', message, { challenge: 'invalid_token' }, { cause });
 }
 
-function refused(permission: Permission): TrancheError {
+function refused({ subject }: Caller, permission: Permission): TrancheError {
+  if (subject === null) {
+    return new TrancheError(
+      'forbidden',
+      'Not while nobody signs in: turn sign-in on first (see AUTH in the settings).',
+    );
+  }
   return new TrancheError('forbidden', `Your roles do not permit this; it takes the permission ${permission}.`, {
     challenge: 'insufficient_scope',
   });

@@ -70,14 +70,21 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
     }
   }
 
-  async function giveBack(account: string, uid: string): Promise<void> {
+  /** False where it is still owed. */
+  async function tryGiveBack(account: string, uid: string): Promise<boolean> {
     try {
       await within(GIVE_BACK_MS, 'the database', rows.giveBack(account, uid));
       debts.delete(uid);
+      return true;
     } catch (error) {
       if (debts.size < DEBTS_MAX) debts.set(uid, account);
-      log('warn', 'a place that was not used could not be given back yet', { account, uid, error });
+      log('debug', 'a place that was not used could not be given back yet', { account, uid, error });
+      return false;
     }
+  }
+
+  async function giveBack(account: string, uid: string): Promise<void> {
+    await tryGiveBack(account, uid);
   }
 
   const isAlwaysLimited = [limits.submissions, limits.operationsMax, limits.itemsMax, limits.bytesMax].some(
@@ -117,7 +124,8 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
       return standingsOf(await ask(rows.look(entryOf(bid, limits))), limits, surface, null);
     },
     async payDebts() {
-      for (const [uid, account] of [...debts]) await giveBack(account, uid);
+      // One that fails says that the next would, too.
+      for (const [uid, account] of [...debts]) if (!(await tryGiveBack(account, uid))) return;
     },
   };
 }

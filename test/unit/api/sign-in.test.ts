@@ -181,6 +181,11 @@ describe('where nobody signs in', () => {
     expect(await answer.json()).toMatchObject({ code: 'forbidden' });
   });
 
+  it('makes no API keys, which would outlive the open door', async () => {
+    const init = { method: 'POST', headers: JSON_HEADERS, body: '{"name":"x","roles":["admin"]}' };
+    expect((await appOver().app.request('/v1/api-keys', init)).status).toBe(403);
+  });
+
   it('lets every page read, which the browser then keeps from it', async () => {
     const headers = { 'Sec-Fetch-Site': 'cross-site' };
     expect((await appOver().app.request('/v1/operations', { headers })).status).toBe(200);
