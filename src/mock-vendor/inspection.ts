@@ -1,34 +1,38 @@
-/** What a test sets and reads: `/control`, `/ledger`, the products' state, `/health`. */
+/** What a test sets and reads of one vendor: `/control`, `/ledger`, its products or callbacks, `/health`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Jobs } from './jobs-api.ts';
 import type { KeyMemory } from './key-memory.ts';
 import type { Ledger } from './ledger.ts';
 import type { ProductStore } from './product-store.ts';
-import type { ProductsApi } from './products-api.ts';
 import { DEFAULT_SETTINGS, mergeSettings, parseChange } from './settings.ts';
+import type { VendorApi } from './vendor-api.ts';
 
 export interface InspectionDeps {
-  readonly api: ProductsApi;
+  readonly api: VendorApi;
   readonly ledger: Ledger;
   readonly keys: KeyMemory;
-  readonly products: ProductStore;
+  /** Null for a vendor of jobs. */
+  readonly products: ProductStore | null;
+  readonly jobs: Jobs | null;
 }
 
 type Route = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
 
-/** Handles everything that is not a call of the products API. */
+/** Handles everything that is not a call of the vendor's API. `path` is without the vendor's prefix. */
 export function createInspection(deps: InspectionDeps) {
   const routes = { ...controlRoutes(deps), ...readRoutes(deps) };
-  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const url = new URL(request.url ?? '/', 'http://vendor');
+  return async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+    const url = new URL(path, 'http://vendor');
     const route = routes[`${request.method} ${url.pathname}`];
     if (route !== undefined) {
       await route(request, response, url.searchParams);
       return;
     }
     const id = /^\/products\/([^/]+)$/.exec(url.pathname)?.[1];
-    const product = id === undefined || request.method !== 'GET' ? null : deps.products.get(decodeURIComponent(id));
+    const product =
+      id === undefined || request.method !== 'GET' ? null : (deps.products?.get(decodeURIComponent(id)) ?? null);
     if (product !== null) sendJson(response, 200, product);
     else sendJson(response, 404, { code: 'not_found', message: `there is no ${request.method} ${url.pathname}` });
   };
@@ -55,7 +59,7 @@ function controlRoutes({ api }: InspectionDeps): Readonly<Record<string, Route>>
   };
 }
 
-function readRoutes({ ledger, keys, products }: InspectionDeps): Readonly<Record<string, Route>> {
+function readRoutes({ ledger, keys, products, jobs }: InspectionDeps): Readonly<Record<string, Route>> {
   return {
     'GET /health': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     'GET /ledger': (_request, response, query) => {
@@ -66,13 +70,15 @@ function readRoutes({ ledger, keys, products }: InspectionDeps): Readonly<Record
     'DELETE /ledger': (_request, response) => {
       ledger.clear();
       keys.clear();
-      products.clear();
+      products?.clear();
+      jobs?.clear();
       sendJson(response, 200, { lastSeq: ledger.lastSeq() });
     },
+    'GET /callbacks': (_request, response) => sendJson(response, 200, jobs?.callbacks() ?? {}),
     'GET /products': (_request, response, query) => {
-      const rows = products.rows();
+      const rows = products?.rows() ?? [];
       const doubledOnly = query.get('doubled') === 'true';
-      return sendLines(response, doubledOnly ? rows.filter((row) => row.version > row.appliedKeys) : rows);
+      return sendLines(response, doubledOnly ? [...rows].filter((row) => row.version > row.appliedKeys) : rows);
     },
   };
 }

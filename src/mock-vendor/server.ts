@@ -1,13 +1,15 @@
-/** A vendor to develop and test against: the products API, its controls and its ledger on one plain HTTP server. */
+/** Vendors to develop and test against on one plain HTTP server: products, and jobs under `/sync` and `/async`. */
 import { createServer } from 'node:http';
 import { startCallsLog } from './calls-log.ts';
 import { createInspection } from './inspection.ts';
+import { createAsyncJobs, createSyncJobs } from './jobs-api.ts';
 import { createKeyMemory } from './key-memory.ts';
 import { startLagMeter } from './lag-meter.ts';
 import { createLedger } from './ledger.ts';
 import { createProductStore } from './product-store.ts';
-import { createProductsApi } from './products-api.ts';
+import { executeOn } from './products-api.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
+import { createVendorApi, type VendorApiDeps } from './vendor-api.ts';
 
 export interface MockVendorOptions {
   readonly host: string;
@@ -33,18 +35,34 @@ const KEPT_MAX = 5_000_000;
 const KEEP_ALIVE_MS = 3_600_000;
 
 export async function startMockVendor(options: MockVendorOptions): Promise<MockVendor> {
-  const ledger = createLedger(options.ledgerRowsMax ?? KEPT_MAX);
-  const keys = createKeyMemory(options.keysMax ?? KEPT_MAX);
-  const products = createProductStore();
   const lag = startLagMeter();
-  const api = createProductsApi({ ledger, keys, products, lagMs: lag.lagMs }, DEFAULT_SETTINGS);
-  const callsLog = options.callsLogPath === undefined ? null : startCallsLog(options.callsLogPath, ledger);
+  const memory = () => ({
+    ledger: createLedger(options.ledgerRowsMax ?? KEPT_MAX),
+    keys: createKeyMemory(options.keysMax ?? KEPT_MAX),
+  });
+  const vendor = (own: ReturnType<typeof memory>, execute: VendorApiDeps['execute']) =>
+    createVendorApi({ ...own, execute, lagMs: lag.lagMs }, DEFAULT_SETTINGS);
 
-  const inspect = createInspection({ api, ledger, keys, products });
+  const products = createProductStore();
+  const ofProducts = memory();
+  const api = vendor(ofProducts, executeOn(products));
+  const inspect = createInspection({ api, ...ofProducts, products, jobs: null });
+  const callsLog = options.callsLogPath === undefined ? null : startCallsLog(options.callsLogPath, ofProducts.ledger);
+  const jobs = { '/sync': createSyncJobs(), '/async': createAsyncJobs() };
+  const jobVendors = Object.entries(jobs).map(([prefix, each]) => {
+    const own = memory();
+    const jobsApi = vendor(own, each.execute);
+    return { prefix, api: jobsApi, inspect: createInspection({ api: jobsApi, ...own, products: null, jobs: each }) };
+  });
+
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (request, response) => {
     response.sendDate = false;
-    if (request.method !== 'GET' && request.url?.startsWith('/products')) return api.handle(request, response);
-    inspect(request, response).catch(() => response.destroy());
+    const path = request.url ?? '/';
+    if (request.method !== 'GET' && path.startsWith('/products')) return api.handle(request, response);
+    const jobVendor = jobVendors.find(({ prefix }) => path.startsWith(`${prefix}/`));
+    const own = path.slice(jobVendor?.prefix.length ?? 0);
+    if (jobVendor !== undefined && /^\/jobs(\/|$)/.test(own)) return jobVendor.api.handle(request, response);
+    (jobVendor?.inspect ?? inspect)(request, response, own).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -60,6 +78,7 @@ export async function startMockVendor(options: MockVendorOptions): Promise<MockV
       server.closeAllConnections();
       await closed;
       lag.stop();
+      await Promise.all(Object.values(jobs).map((each) => each.close()));
       await callsLog?.close();
     },
   };

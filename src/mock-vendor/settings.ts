@@ -32,6 +32,21 @@ const change = z
     rejectNames: z.array(z.string()).max(10_000),
     /** Executes every call whatever its key: what a vendor without idempotency does. */
     ignoreKeys: z.boolean(),
+    /** `/sync`, `/async`: share of jobs that fail. A payload with a text `fail` fails with it as code, too. */
+    jobFailRate: rate,
+    /** `/async`: share of jobs that never end: no callback, and `processing` for ever. */
+    jobLostRate: rate,
+    /** `/async`: time from the answer to the callback; 0 = before the answer. `callbackJitterMs` adds up to that much. */
+    callbackDelayMs: z.number().min(0).max(86_400_000),
+    callbackJitterMs: z.number().min(0).max(86_400_000),
+    /** Share of jobs that end and are never called back. */
+    callbackMissingRate: rate,
+    /** Share of callbacks sent twice. */
+    callbackDoubledRate: rate,
+    /** Share of jobs for which somebody else calls back too, with a broken token. */
+    callbackForgedRate: rate,
+    /** Callbacks that are due go out in random order. */
+    callbacksShuffled: z.boolean(),
     /** Setting it restarts the random sequence behind every rate. */
     seed: z.int(),
   })
@@ -54,6 +69,14 @@ export const DEFAULT_SETTINGS: Settings = {
   down: false,
   rejectNames: [],
   ignoreKeys: false,
+  jobFailRate: 0,
+  jobLostRate: 0,
+  callbackDelayMs: 100,
+  callbackJitterMs: 0,
+  callbackMissingRate: 0,
+  callbackDoubledRate: 0,
+  callbackForgedRate: 0,
+  callbacksShuffled: false,
   seed: 1,
 };
 
