@@ -66,10 +66,11 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
   }
 
   return {
-    async refuseEarly({ account, surface, key, keylessReplayWindowMs, readFields }) {
+    async refuseEarly({ account, surface, key, keylessReplayWindowMs, readFields, submittedBy }) {
       const mayBeReplay = key !== null || keylessReplayWindowMs > 0;
-      // A form may name another account.
-      if (mayBeReplay || readFields !== undefined || !quotas.isLimited(surface)) return;
+      // Where nobody signs in a form may name another account.
+      const mayBeAnothers = readFields !== undefined && submittedBy === null;
+      if (mayBeReplay || mayBeAnothers || !quotas.isLimited(surface)) return;
       await quotas.refuseEarly(account, surface);
     },
     async admit(record, accept) {
