@@ -81,10 +81,11 @@ export interface RetryRequest {
   readonly id: string;
   /** The run that is to be followed; null = the latest, which is not safe to repeat. */
   readonly fromRun: number | null;
+  /** Empty: all three; beside corrections without codes and indexes, exactly the items that are corrected. */
   readonly outcomes: readonly ('failed' | 'unknown' | 'cancelled')[];
   readonly codes: readonly string[] | null;
   readonly indexes: readonly number[] | null;
-  /** Corrected items by index, as NDJSON or CSV; null where none are given. */
+  /** Corrected items, as NDJSON or CSV, their indexes rising; null where none are given. */
   readonly corrections: {
     readonly body: Readable;
     readonly contentType: string;

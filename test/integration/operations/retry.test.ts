@@ -1,0 +1,316 @@
+import { Readable } from 'node:stream';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeChunk, idempotencyKeyAt, itemBytes } from '../../../src/model/chunk.ts';
+import {
+  addTallies,
+  EMPTY_TALLY,
+  type OperationRecord,
+  outcomeOf,
+  type RunRecord,
+  type Tally,
+} from '../../../src/model/operation.ts';
+import type { ItemOutcome } from '../../../src/model/outcome.ts';
+import { renderResultLine } from '../../../src/model/result-line.ts';
+import type { RunningOperations } from '../../../src/operations/index.ts';
+import type { RetryRequest } from '../../../src/operations/operations.ts';
+import { chunkKey } from '../../../src/storage/keys.ts';
+import { createRecords } from '../../../src/storage/records.ts';
+import { createSegments } from '../../../src/storage/segments.ts';
+import {
+  ACTOR,
+  type Folder,
+  keysUnder,
+  openFolder,
+  operationsOn,
+  request,
+  startTemporal,
+} from '../../fixtures/operations-under-test.ts';
+
+let env: TestWorkflowEnvironment;
+let folder: Folder;
+let operations: RunningOperations;
+let elsewhere: RunningOperations;
+
+beforeAll(async () => {
+  env = await startTemporal();
+  folder = await openFolder();
+  operations = operationsOn(folder.store, env.client, { statusDeadlineMs: 200 });
+  elsewhere = operationsOn(folder.store, env.client, { statusDeadlineMs: 200 });
+});
+afterAll(async () => {
+  await env.teardown();
+  await folder.remove();
+});
+
+let accounts = 0;
+
+type Outcomes = Readonly<Record<number, ItemOutcome>>;
+
+async function accept(body: string, over: Parameters<typeof request>[1] = {}): Promise<OperationRecord> {
+  const account = `account-${accounts++}`;
+  const { operation } = await operations.submit(request(body, { account, ...over }));
+  const record = await createRecords(folder.store).readRecord(account, operation.id);
+  if (record === null) throw new Error('no record');
+  return record;
+}
+
+/** Commits as slices do; the chunk is found by its first index. */
+async function commit({ uid }: OperationRecord, run: number, ordinal: number, outcomes: Outcomes): Promise<Tally> {
+  let tally = EMPTY_TALLY;
+  const lines = Object.entries(outcomes).map(([index, outcome]) => {
+    tally = addTallies(tally, { ...EMPTY_TALLY, [outcome]: 1 });
+    const code = Number(index) % 2 === 0 ? 'even' : 'odd';
+    const hasError = outcome === 'failed' || outcome === 'unknown';
+    const error = hasError ? { error: { code, message: `run ${run}`, retryable: true } } : {};
+    const line = { index: Number(index), line: Number(index) + 1, label: {}, outcome, attempts: 1, ...error };
+    return `${renderResultLine(line)}\n`;
+  });
+  const rows = { outcomeLines: Buffer.from(lines.join('')), outcomes: lines.length, tally, deferred: [] };
+  expect(await createSegments(folder.store).commit({ uid, run, ordinal }, 0, rows)).toBe(true);
+  return tally;
+}
+
+async function end({ account, id }: OperationRecord, run: number, tally: Tally, cancelled = false): Promise<void> {
+  const at = new Date().toISOString();
+  const outcome = outcomeOf(tally, cancelled);
+  const times = { startedAt: at, endedAt: at, asOf: at };
+  const state = { state: 'ended', outcome, tally, running: 0, throttle: null, amended: {} } as const;
+  const summary = { version: 1, run, revision: 9, ...state, ...times } as const;
+  expect(await createRecords(folder.store).createSummary(account, id, summary)).toBe(true);
+}
+
+function asking({ account, id }: OperationRecord, over: Partial<RetryRequest> = {}): RetryRequest {
+  const signal = new AbortController().signal;
+  const all = { fromRun: 1, outcomes: [], codes: null, indexes: null, corrections: null };
+  return { account, id, ...all, actor: ACTOR, signal, ...over };
+}
+
+function corrections(text: string, contentType = 'application/x-ndjson'): Pick<RetryRequest, 'corrections'> {
+  return { corrections: { body: Readable.from([Buffer.from(text)]), contentType, contentEncoding: null } };
+}
+
+async function runOf({ account, id }: OperationRecord, run: number): Promise<RunRecord> {
+  const record = await createRecords(folder.store).readRun(account, id, run);
+  if (record === null) throw new Error(`no run ${run}`);
+  return record;
+}
+
+/** What the slices of a run are given: idempotency key without the uid → item. */
+async function chosenBy(record: OperationRecord, run: number): Promise<Record<string, string>> {
+  const { prefix, chunkItems } = await runOf(record, run);
+  const chosen: Record<string, string> = {};
+  for (const ordinal of chunkItems.keys()) {
+    const blob = await folder.store.get(chunkKey(prefix, ordinal));
+    if (blob === null) throw new Error('no chunk');
+    const chunk = decodeChunk(blob);
+    for (let at = 0; at < chunk.header.items; at++) {
+      const fault = chunk.header.faults.find(({ position }) => position === at);
+      const key = idempotencyKeyAt(chunk, 'u', at).slice(1);
+      chosen[key] = fault === undefined ? itemBytes(chunk, at).toString() : `${fault.code}@${chunk.lines[at]}`;
+    }
+  }
+  return chosen;
+}
+
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  return Buffer.concat(await Readable.from(body).toArray()).toString('utf8');
+}
+
+async function outcomesOf({ account, id }: OperationRecord): Promise<string[]> {
+  const text = await textOf((await operations.results({ account, id })).lines);
+  const rows = text.split('\n').filter(Boolean);
+  return rows.map((line) => JSON.parse(line)).map(({ index, outcome }) => `${index} ${outcome}`);
+}
+
+const FIVE = '{"n":0}\n{"n":1}\n{"n":2.50}\n{"n":3}\n{"n":4}\n';
+const MIXED: Outcomes = { 0: 'succeeded', 1: 'failed', 2: 'failed', 3: 'unknown', 4: 'cancelled' };
+
+async function ended(outcomes = MIXED, body = FIVE, over: Parameters<typeof request>[1] = {}) {
+  const record = await accept(body, over);
+  await end(record, 1, await commit(record, 1, 0, outcomes));
+  return record;
+}
+
+describe('a retry', () => {
+  it('takes up what failed, is unknown or was cancelled, under the keys that are safe, and counts on from the rest', async () => {
+    const record = await ended();
+    const { operation, replayed } = await operations.retry(asking(record));
+    expect(replayed).toBe(false);
+    expect(operation).toMatchObject({ run: 2, state: 'queued', outcome: null, endedAt: null });
+    expect(operation.counts).toMatchObject({ total: 5, pending: 4, succeeded: 1, failed: 0, unknown: 0, cancelled: 0 });
+    expect(await chosenBy(record, 2)).toEqual({
+      ':1:r2': '{"n":1}',
+      ':2:r2': '{"n":2.50}',
+      ':3': '{"n":3}',
+      ':4': '{"n":4}',
+    });
+    expect(await elsewhere.get(record.account, record.id)).toMatchObject({ run: 2, counts: operation.counts });
+    const { memo, status } = await env.client.workflow.getHandle(`${record.account}/${record.id}`).describe();
+    expect({ memo: memo?.['run'], status: status.name }).toEqual({ memo: undefined, status: 'RUNNING' });
+  });
+
+  it('narrows by outcome, code and index', async () => {
+    const record = await ended();
+    await operations.retry(asking(record, { outcomes: ['failed', 'cancelled'], codes: ['odd'] }));
+    expect(Object.keys(await chosenBy(record, 2))).toEqual([':1:r2']);
+    const other = await ended();
+    await operations.retry(asking(other, { indexes: [4, 2, 2] }));
+    expect(Object.keys(await chosenBy(other, 2))).toEqual([':2:r2', ':4']);
+  });
+
+  it('refuses indexes that are not there or went well, and lists them; and a choice of nothing', async () => {
+    const record = await ended();
+    const refused = operations.retry(asking(record, { indexes: [0, 1, 5, 4_294_967_297] }));
+    const { facts } = await refused.catch((error: unknown) => error as { facts: { errors: { detail: string }[] } });
+    expect(facts.errors.map(({ detail }) => detail)).toEqual([
+      expect.stringContaining('no index 5'),
+      expect.stringContaining('no index 4294967297'),
+      expect.stringContaining('index 0 is succeeded'),
+    ]);
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_selection' });
+    const nothing = operations.retry(asking(record, { codes: ['none'] }));
+    await expect(nothing).rejects.toMatchObject({ code: 'illegal_transition', facts: { currentState: 'ended' } });
+    const keys = await keysUnder(folder.store, `data/${record.uid.slice(-2).toLowerCase()}/${record.uid}/`);
+    expect(keys.filter((key) => /chunks-|corrections-/.test(key))).toEqual([]);
+    expect(await operations.get(record.account, record.id)).toMatchObject({ run: 1, state: 'ended' });
+  });
+
+  it('is one retry however often and wherever the same request comes, and another one is refused', async () => {
+    const record = await ended();
+    const asked = Array.from({ length: 10 }, (_, n) => (n % 2 === 0 ? operations : elsewhere).retry(asking(record)));
+    const answers = await Promise.all(asked);
+    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+    expect(new Set(answers.map(({ operation }) => operation.run))).toEqual(new Set([2]));
+    const folders = await keysUnder(folder.store, `data/${record.uid.slice(-2).toLowerCase()}/${record.uid}/`);
+    expect(folders.filter((key) => key.includes('/chunks-2-'))).toHaveLength(1);
+    expect((await elsewhere.retry(asking(record, { outcomes: ['cancelled', 'unknown', 'failed'] }))).replayed).toBe(
+      true,
+    );
+    const other = elsewhere.retry(asking(record, { outcomes: ['failed'] }));
+    await expect(other).rejects.toMatchObject({ code: 'illegal_transition' });
+    await expect(operations.retry(asking(record, { fromRun: 3 }))).rejects.toMatchObject({
+      code: 'illegal_transition',
+    });
+    const running = operations.retry(asking(record, { fromRun: 2 }));
+    await expect(running).rejects.toMatchObject({ facts: { currentState: 'queued' } });
+  });
+
+  it('is refused while the operation runs, and is not found in another account', async () => {
+    const record = await accept(FIVE);
+    await expect(operations.retry(asking(record))).rejects.toMatchObject({ facts: { currentState: 'queued' } });
+    const theirs = asking(record, { account: 'somebody-else' });
+    await expect(operations.retry(theirs)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('overlays the results: pending while in work, each index once when ended, run 3 over run 2', async () => {
+    const record = await ended();
+    await operations.retry(asking(record));
+    await commit(record, 2, 0, { 1: 'succeeded', 3: 'failed' });
+    expect(await outcomesOf(record)).toEqual(['0 succeeded', '1 succeeded', '3 failed']);
+    // Items 2 and 4 were never begun.
+    const base = (await runOf(record, 2)).base;
+    await end(record, 2, addTallies(base, { ...EMPTY_TALLY, succeeded: 1, failed: 1, cancelled: 2 }), true);
+    const second = ['0 succeeded', '1 succeeded', '2 cancelled', '3 failed', '4 cancelled'];
+    expect(await outcomesOf(record)).toEqual(second);
+    expect((await operations.get(record.account, record.id)).counts).toMatchObject({
+      succeeded: 2,
+      failed: 1,
+      cancelled: 2,
+    });
+
+    await elsewhere.retry(
+      asking(record, { fromRun: 2, ...corrections('{"index":2,"item":{"n":22}}\n{"index":3,"item":[1.0]}\n') }),
+    );
+    expect(await chosenBy(record, 3)).toEqual({ ':2:r2': '{"n":22}', ':3:r3': '[1.0]' });
+    expect(await outcomesOf(record)).toEqual(['0 succeeded', '1 succeeded', '4 cancelled']);
+    await commit(record, 3, 0, { 2: 'succeeded', 3: 'unknown' });
+    await end(record, 3, addTallies((await runOf(record, 3)).base, { ...EMPTY_TALLY, succeeded: 1, unknown: 1 }));
+    const third = ['0 succeeded', '1 succeeded', '2 succeeded', '3 unknown', '4 cancelled'];
+    expect(await outcomesOf(record)).toEqual(third);
+    await operations.retry(asking(record, { fromRun: 3 }));
+    expect(await chosenBy(record, 4)).toEqual({ ':3:r3': '[1.0]', ':4': '{"n":4}' });
+  });
+
+  it('takes CSV rows up as what they mean, broken ones with their fault and line', async () => {
+    const record = await ended(
+      { 0: 'failed', 1: 'failed', 2: 'failed' },
+      'type,id,price\nupdate,7,1.50\nupdate,8\ndelete,9,\n',
+      { contentType: 'text/csv', target: 'products' },
+    );
+    await operations.retry(asking(record));
+    expect(await chosenBy(record, 2)).toEqual({
+      ':0:r2': '{"type":"update","id":"7","product":{"price":1.50}}',
+      ':1:r2': 'csv_ragged_row@3',
+      ':2:r2': '{"type":"delete","id":"9"}',
+    });
+  });
+
+  it('keeps chunks small and indexes right over many chunks', async () => {
+    const total = 30_000;
+    const body = Array.from({ length: total }, (_, n) => `{"n":${n}}`).join('\n');
+    const record = await accept(body, { target: 'products' });
+    let tally = EMPTY_TALLY;
+    let first = 0;
+    for (const [ordinal, items] of record.chunkItems.entries()) {
+      const entries = Array.from({ length: items }, (_, i) => [
+        first + i,
+        (first + i) % 3 === 0 ? 'failed' : 'succeeded',
+      ]);
+      tally = addTallies(tally, await commit(record, 1, ordinal, Object.fromEntries(entries)));
+      first += items;
+    }
+    await end(record, 1, tally);
+    await operations.retry(asking(record));
+    const run = await runOf(record, 2);
+    expect(run.chunkItems.length).toBeGreaterThan(2);
+    const chosen = await chosenBy(record, 2);
+    expect(Object.keys(chosen)).toHaveLength(10_000);
+    expect(chosen[':29997:r2']).toBe('{"n":29997}');
+    await commit(record, 2, 1, { [run.firstIndexes[1] ?? 0]: 'unknown' });
+    const lines = await outcomesOf(record);
+    expect(lines).toHaveLength(20_001);
+    expect(lines.map((line) => Number(line.split(' ')[0]))).toEqual(
+      Array.from({ length: total }, (_, n) => n).filter((n) => n % 3 !== 0 || n === run.firstIndexes[1]),
+    );
+  });
+});
+
+describe('corrections', () => {
+  it('are refused with all that is wrong about them', async () => {
+    const record = await ended();
+    const sent = ['{"index":0,"item":1}', '{"index":1}', '{"index":2,"item":1}', '{"index":2,"item":1}', 'x'];
+    const late = ['{"index":1,"item":1}', '{"index":9,"item":1}', '{"item":1}'];
+    const refused = operations.retry(asking(record, corrections([...sent, ...late].join('\n'))));
+    const { facts } = await refused.catch((error: unknown) => error as { facts: { errors: { detail: string }[] } });
+    expect(facts.errors.map(({ detail }) => detail)).toEqual([
+      expect.stringMatching(/^line 2: index 1 has no member "item"/),
+      expect.stringMatching(/^line 4: index 2 is there twice/),
+      expect.stringMatching(/^line 5: it is not valid JSON/),
+      expect.stringMatching(/^line 6: index 1 stands behind 2/),
+      expect.stringMatching(/^line 7: there is no index 9/),
+      expect.stringMatching(/^line 8: give the item/),
+    ]);
+    const well = operations.retry(asking(record, corrections('{"index":0,"item":1}\n{"index":3,"item":1}')));
+    await expect(well).rejects.toMatchObject({
+      code: 'invalid_selection',
+      message: expect.stringContaining('index 0'),
+    });
+    await expect(operations.retry(asking(record, corrections('')))).rejects.toMatchObject({ code: 'no_items' });
+    const headless = corrections('n\n1\n', 'text/csv');
+    await expect(operations.retry(asking(record, headless))).rejects.toMatchObject({ code: 'invalid_header' });
+  });
+
+  it('choose exactly what they correct, or add to what is chosen beside them; the same body again is the same retry', async () => {
+    const record = await ended();
+    const body = '{"index":1,"item":{"n":12345678901234567890}}\n';
+    await operations.retry(asking(record, corrections(body)));
+    expect(await chosenBy(record, 2)).toEqual({ ':1:r2': '{"n":12345678901234567890}' });
+    expect((await elsewhere.retry(asking(record, corrections(body)))).replayed).toBe(true);
+    const other = elsewhere.retry(asking(record, corrections(`${body}\n`)));
+    await expect(other).rejects.toMatchObject({ code: 'illegal_transition' });
+    const both = await ended();
+    await operations.retry(asking(both, { outcomes: ['cancelled'], ...corrections(body) }));
+    expect(Object.keys(await chosenBy(both, 2))).toEqual([':1:r2', ':4']);
+  });
+});
