@@ -22,6 +22,12 @@ export interface ApiLimits {
   readonly waitIntervalMs: number;
   /** Readers waiting at once; one more is answered at once. */
   readonly waitersMax: number;
+  /** Between two events of one operation: four a second at most. */
+  readonly eventIntervalMs: number;
+  /** Shorter than the idle time of usual proxies (60 s). */
+  readonly heartbeatMs: number;
+  /** Who follows events at once; one more is refused. */
+  readonly followersMax: number;
   /** A probe that hangs is a probe that failed. */
   readonly healthTimeoutMs: number;
   readonly listItemsDefault: number;
@@ -40,6 +46,9 @@ export const API_LIMITS: ApiLimits = {
   waitSecondsMax: 60,
   waitIntervalMs: 500,
   waitersMax: 1_000,
+  eventIntervalMs: 250,
+  heartbeatMs: 15_000,
+  followersMax: 1_000,
   healthTimeoutMs: 3_000,
   listItemsDefault: 50,
   listItemsMax: 1_000,

@@ -2,13 +2,18 @@
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../model/operation.ts';
 import { isTimestamp, readSubmitFields, SUBMIT_FIELDS } from '../model/submit-fields.ts';
 import type { Actor, ControlAnswer, ListRequest } from '../operations/operations.ts';
+import { amendRoute } from './amend.ts';
 import { type ApiApp, type ApiContext, type AppDeps, actorOf } from './context.ts';
 import { addDownloads } from './downloads.ts';
+import { addEvents } from './events.ts';
+import { addItems } from './items.ts';
 import { createAwaitNews, readWaitSeconds } from './long-poll.ts';
 import { readQuery, readWord, refuse } from './query.ts';
 import { matchesEntityTag, operationPath, renderOperation, statusHeaders, VARY } from './render.ts';
+import { addRetry } from './retry.ts';
 import { addRoute, type Handler, needs, operationId } from './routes.ts';
 import { acceptedHeaders, submit } from './submit.ts';
+import { addTargets } from './targets.ts';
 
 export function addNative(app: ApiApp, deps: AppDeps): void {
   const { operations } = deps;
@@ -16,11 +21,16 @@ export function addNative(app: ApiApp, deps: AppDeps): void {
     GET: needs('read', listHandler(deps)),
     POST: needs('submit', submitHandler(deps)),
   });
-  addRoute(app, '/v1/operations/:id', { GET: needs('read', getHandler(deps)) });
+  addRoute(app, '/v1/operations/:id', { GET: needs('read', getHandler(deps)), PATCH: amendRoute(deps) });
   addRoute(app, '/v1/operations/:id/pause', { POST: needs('control', controlHandler(operations.pause)) });
   addRoute(app, '/v1/operations/:id/resume', { POST: needs('control', controlHandler(operations.resume)) });
   addRoute(app, '/v1/operations/:id/cancel', { POST: needs('control', controlHandler(operations.cancel)) });
+  addRoute(app, '/v1/operations/:id/audit', { GET: needs('read', auditHandler(deps)) });
+  addRetry(app, deps);
+  addItems(app, deps);
   addDownloads(app, deps);
+  addEvents(app, deps);
+  addTargets(app, deps);
 }
 
 function submitHandler(deps: AppDeps): Handler {
@@ -100,6 +110,15 @@ function readLimit(text: string | undefined, limits: AppDeps['limits']): number 
   if (limit >= 1 && limit <= limits.listItemsMax) return limit;
   const detail = `must be an integer from 1 to ${limits.listItemsMax}`;
   return refuse([{ code: 'malformed_request', detail, parameter: 'limit' }]);
+}
+
+function auditHandler({ operations }: AppDeps): Handler {
+  return async (c) => {
+    const id = operationId(c);
+    readQuery(c, []);
+    const headers = { 'Cache-Control': 'private, no-cache', Vary: VARY };
+    return c.json({ data: await operations.audit(c.get('account'), id) }, 200, headers);
+  };
 }
 
 /** 200 when it is there already, 202 while on its way: asking twice is no error. */

@@ -9,7 +9,16 @@ export function operationPath(id: string): string {
 /** Links are paths: right behind any proxy. */
 export function renderOperation(view: OperationView) {
   const self = operationPath(view.id);
-  return { ...view, links: { self, results: `${self}/results`, errors: `${self}/errors`, input: `${self}/input` } };
+  return {
+    ...view,
+    links: {
+      self,
+      results: `${self}/results`,
+      events: `${self}/events`,
+      errors: `${self}/errors`,
+      input: `${self}/input`,
+    },
+  };
 }
 
 /** Weak: `asOf` and the rates may differ between two answers of one revision. */

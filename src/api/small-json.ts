@@ -4,14 +4,22 @@ import type { ApiContext } from './context.ts';
 import { readSmallBody } from './small-body.ts';
 
 const BYTES_MAX = 16 * 1024;
+const MEDIA_TYPES = ['application/json'];
+
+export interface SmallJsonOptions {
+  /** Absent = `application/json` alone. */
+  readonly mediaTypes?: readonly string[];
+  readonly bytesMax?: number;
+}
 
 /** Throws `unsupported_media_type`, `content_too_large`, `body_timeout`, `malformed_body`. */
-export async function readSmallJson(c: ApiContext): Promise<unknown> {
+export async function readSmallJson(c: ApiContext, options: SmallJsonOptions = {}): Promise<unknown> {
+  const { mediaTypes: allowed = MEDIA_TYPES, bytesMax = BYTES_MAX } = options;
   const mediaType = c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase();
-  if (mediaType !== 'application/json') {
-    throw new TrancheError('unsupported_media_type', 'Send application/json.', { allowed: ['application/json'] });
+  if (mediaType === undefined || !allowed.includes(mediaType)) {
+    throw new TrancheError('unsupported_media_type', `Send ${allowed.join(' or ')}.`, { allowed });
   }
-  return parse((await readSmallBody(c, BYTES_MAX)).toString('utf8'));
+  return parse((await readSmallBody(c, bytesMax)).toString('utf8'));
 }
 
 function parse(text: string): unknown {
