@@ -162,6 +162,16 @@ describe.skipIf(!reachable)(`submitting under limits ${reachable ? '' : NO_POSTG
     await expect(submit(operations, { key: 'more' })).rejects.toEqual(exceeded);
   });
 
+  it('counts the submissions of /bulk-actions by a limit of their own', async () => {
+    const operations = limited({ surfaces: { 'bulk-actions': { max: 1, windowMs: 60_000 } } });
+    const { limits } = await submit(operations, { surface: 'bulk-actions' });
+    expect(limits).toMatchObject([{ name: 'bulk-actions', remaining: 0 }]);
+    const error = await submit(operations, { surface: 'bulk-actions' }).catch((fault: unknown) => fault);
+    expect(error).toMatchObject({ code: 'quota_exceeded', facts: { violated: ['bulk-actions'] } });
+    await expect(submit(operations)).resolves.toMatchObject({ replayed: false });
+    expect(await operations.limits(account)).toMatchObject([{ name: 'bulk-actions', limit: 1, remaining: 0 }]);
+  });
+
   it('asks nothing of the database for a surface that has no limit', async () => {
     const operations = limited({ surfaces: { 'bulk-actions': { max: 1, windowMs: 60_000 } } });
     await postgres.stop();
