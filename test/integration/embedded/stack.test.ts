@@ -47,6 +47,8 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
+const PARTS = ['temporal', 'database', 'mock-vendor', 'api', 'worker'];
+
 type Command = readonly [file: string, args: readonly string[]];
 const BY_HAND: Command = [process.execPath, ['scripts/run.mjs', 'src/main.ts', 'all']];
 
@@ -54,7 +56,7 @@ function start(settings: Readonly<Record<string, string>> = {}, [file, args]: Co
   const own = { DATA_DIR: dataDir, PORT: String(port), MOCK_VENDOR_PORT: String(vendorPort), TEMPORAL_UI_PORT: '0' };
   const child = spawn(file, args, {
     cwd: root,
-    env: { ...process.env, TEMPORAL_ADDRESS: '', BLOB_URL: '', ...own, ...settings },
+    env: { ...process.env, TEMPORAL_ADDRESS: '', BLOB_URL: '', DATABASE_URL: '', ...own, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';
@@ -110,6 +112,13 @@ async function countsOf(id: string): Promise<unknown> {
   return answer.json();
 }
 
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+async function databaseHealth(apiPort: number): Promise<unknown> {
+  const answer = await fetch(`http://127.0.0.1:${apiPort}/health/detailed`);
+  return ((await answer.json()) as { parts: Record<string, unknown> }).parts['database'];
+}
+
 const runsToTheEnd = (id: string) =>
   vi.waitFor(async () => expect(await countsOf(id)).toMatchObject({ in_progress: 0, completed: 3, failed: 0 }), WAIT);
 
@@ -144,19 +153,51 @@ describe('npm start', () => {
     expect(second.stderr()).toContain('LOG_LEVEL="loud" must be');
   });
 
-  it.each(['worker', 'api', 'mock-vendor', 'temporal'])('brings the %s back after kill -9', async (part) => {
-    const before = pidsOf(part);
-    process.kill(before.at(-1) ?? 0, 'SIGKILL');
-    await vi.waitFor(() => expect(pidsOf(part).length).toBeGreaterThan(before.length), WAIT);
-    const id = await vi.waitFor(submit, WAIT);
-    await runsToTheEnd(id);
+  it.each(['worker', 'api', 'mock-vendor', 'temporal', 'database'])(
+    'brings the %s back after kill -9',
+    async (part) => {
+      const before = pidsOf(part);
+      process.kill(before.at(-1) ?? 0, 'SIGKILL');
+      await vi.waitFor(() => expect(pidsOf(part).length).toBeGreaterThan(before.length), WAIT);
+      const id = await vi.waitFor(submit, WAIT);
+      await runsToTheEnd(id);
+    },
+  );
+
+  it('shows its database among the parts, also once that was killed', async () => {
+    process.kill(pidsOf('database').at(-1) ?? 0, 'SIGKILL');
+    await vi.waitFor(async () => expect(await databaseHealth(port)).toMatchObject({ ok: false }), WAIT);
+    await vi.waitFor(
+      async () =>
+        expect(await databaseHealth(port)).toMatchObject({ ok: true, detail: expect.stringMatching(/^PostgreSQL \d/) }),
+      WAIT,
+    );
+  });
+
+  it('runs none where DATABASE_URL names one, and serves what needs none while that is away', async () => {
+    const ownPort = await findFreePort('127.0.0.1');
+    const folder = join(dataDir, 'without-database');
+    const settings = { DATA_DIR: folder, PORT: String(ownPort), MOCK_VENDOR_PORT: '0' };
+    const other = start({ ...settings, DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' });
+    await vi.waitFor(() => expect(other.stdout()).toContain('ready on'), WAIT);
+    expect(pidsOf('database', other)).toEqual([]);
+    expect(await databaseHealth(ownPort)).toMatchObject({ ok: false, detail: expect.stringContaining('ECONNREFUSED') });
+    const body = JSON.stringify(BULK);
+    const answer = await fetch(`http://127.0.0.1:${ownPort}/product/bulk`, {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body,
+    });
+    expect(answer.status).toBe(202);
+    other.child.kill('SIGTERM');
+    expect(await other.exited).toBe(0);
   });
 
   it('ends on SIGTERM with nothing left behind, and has everything after the next start', async () => {
     const id = await submit();
     await runsToTheEnd(id);
     const temporalPid: number = JSON.parse(await readFile(join(dataDir, 'temporal.pid'), 'utf8')).pid;
-    const pids = ['temporal', 'mock-vendor', 'api', 'worker'].map((part) => pidsOf(part).at(-1) ?? 0);
+    const pids = PARTS.map((part) => pidsOf(part).at(-1) ?? 0);
     stack.child.kill('SIGTERM');
     expect(await stack.exited).toBe(0);
     expect([...pids, temporalPid].filter(isRunning)).toEqual([]);
@@ -168,10 +209,9 @@ describe('npm start', () => {
   });
 
   it('leaves nothing behind when it is killed by kill -9, and starts again', async () => {
-    const parts = ['temporal', 'mock-vendor', 'api', 'worker'];
     const temporalPid: number = JSON.parse(await readFile(join(dataDir, 'temporal.pid'), 'utf8')).pid;
     const supervisor: number = JSON.parse(await readFile(join(dataDir, 'tranche.lock'), 'utf8')).pid;
-    const pids = [...parts.map((part) => pidsOf(part).at(-1) ?? 0), temporalPid];
+    const pids = [...PARTS.map((part) => pidsOf(part).at(-1) ?? 0), temporalPid];
     process.kill(supervisor, 'SIGKILL');
     await stack.exited;
     await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), WAIT);
@@ -187,8 +227,8 @@ describe('npm start', () => {
     await isReady(stack);
     stack.child.kill(signal);
     await stack.exited;
-    expect(stack.stderr().match(/"message":"stopping","cause":"SIG(TERM|INT)"/g)).toHaveLength(4);
-    const pids = ['temporal', 'mock-vendor', 'api', 'worker'].map((part) => pidsOf(part).at(-1) ?? 0);
+    expect(stack.stderr().match(/"message":"stopping","cause":"SIG(TERM|INT)"/g)).toHaveLength(5);
+    const pids = PARTS.map((part) => pidsOf(part).at(-1) ?? 0);
     expect(pids.filter(isRunning)).toEqual([]);
   });
 
