@@ -77,6 +77,7 @@ export function createCaller(
   const { plan, ref, ordinal, callsPerSecond } = input;
   const context = {
     account: ref.account,
+    traceId: ref.traceId,
     pace: vendor.paceOf(`${ref.uid}:${ordinal}`, callsPerSecond),
     timeoutMs: plan.callTimeoutMs,
     signal: control.signal,

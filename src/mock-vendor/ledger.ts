@@ -8,6 +8,8 @@ export interface LedgerRow {
   /** Arrival in epoch ms with fraction. */
   readonly at: number;
   readonly key: string | null;
+  /** Of the call's `traceparent`; null where it had none. */
+  readonly traceId: string | null;
   readonly method: string;
   readonly path: string;
   /** Null where no answer was sent: a reset or a hang. */
@@ -79,6 +81,10 @@ interface Block {
   readonly status: Uint16Array;
   readonly flags: Uint8Array;
   readonly keyLength: Uint16Array;
+  /** 1-based place in `traceIds`; 0 = none. Calls of an operation share theirs. */
+  readonly trace: Uint32Array;
+  readonly traceIds: string[];
+  readonly traceAt: Map<string, number>;
   readonly text: Float64Array;
   readonly arena: ReturnType<typeof createTextArena>;
 }
@@ -93,6 +99,9 @@ function createBlock(firstSeq: number): Block {
     status: new Uint16Array(BLOCK_ROWS),
     flags: new Uint8Array(BLOCK_ROWS),
     keyLength: new Uint16Array(BLOCK_ROWS),
+    trace: new Uint32Array(BLOCK_ROWS),
+    traceIds: [],
+    traceAt: new Map(),
     text: new Float64Array(BLOCK_ROWS),
     arena: createTextArena(),
   };
@@ -111,8 +120,17 @@ function writeRow(block: Block, row: Omit<LedgerRow, 'seq'>): void {
     (row.bodyHash === null ? 0 : HAS_BODY);
   const key = row.key ?? '';
   block.keyLength[position] = key.length;
+  block.trace[position] = row.traceId === null ? 0 : traceAt(block, row.traceId);
   block.text[position] = block.arena.append(`${key}${row.method} ${row.path}`);
   block.rows = position + 1;
+}
+
+function traceAt(block: Block, traceId: string): number {
+  const known = block.traceAt.get(traceId);
+  if (known !== undefined) return known;
+  const at = block.traceIds.push(traceId);
+  block.traceAt.set(traceId, at);
+  return at;
 }
 
 function readRow(block: Block, position: number): LedgerRow {
@@ -125,6 +143,7 @@ function readRow(block: Block, position: number): LedgerRow {
     seq: block.firstSeq + position,
     at: block.at[position] ?? 0,
     key: (flags & HAS_KEY) === 0 ? null : text.slice(0, keyLength),
+    traceId: block.traceIds[(block.trace[position] ?? 0) - 1] ?? null,
     method: text.slice(keyLength, space),
     path: text.slice(space + 1),
     status: status === 0 ? null : status,

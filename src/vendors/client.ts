@@ -3,6 +3,7 @@ import { type Call, type Called, NOT_CALLED, whenTaken } from './call.ts';
 import { abortedCall, classifyAnswer, classifyFailure, timedOut, unreachable } from './classify.ts';
 import { type Connection, createConnection } from './connection.ts';
 import { createGate } from './gate.ts';
+import { createTraceparent } from './traceparent.ts';
 import type { Slot, SlotSource, VendorClient } from './vendor.ts';
 
 export interface VendorClientOptions {
@@ -30,6 +31,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     accountOf: (call) => call.context.account,
   });
   const watched = new WeakSet<AbortSignal>();
+  const traceparent = createTraceparent();
   let sweeper: NodeJS.Timeout | undefined;
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
   const lanes: Lane[] = [];
@@ -73,7 +75,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     const lane = free.pop() ?? openLane();
     lane.call = call;
     call.connection = lane.connection;
-    lane.connection.send(call.request);
+    lane.connection.send(call.request, traceparent(call.context.traceId));
   }
 
   function openLane(): Lane {

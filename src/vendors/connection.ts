@@ -5,7 +5,7 @@ import type { VendorRequest } from './vendor.ts';
 
 export interface Connection {
   /** Its end is told to the listener, possibly before this returns. */
-  send(request: VendorRequest): void;
+  send(request: VendorRequest, traceparent: string | null): void;
   /** Ends the call where its bytes may have gone out; otherwise it ends when the connection is made. */
   cut(): void;
   close(): Promise<void>;
@@ -39,13 +39,13 @@ export function createConnection(base: URL, connectTimeoutMs: number, listener: 
     keepAliveTimeout: KEEP_ALIVE_MS,
     connect: { timeout: connectTimeoutMs },
   });
-  const withBody = ['content-type', 'application/json', 'idempotency-key', ''];
-  const bare = ['idempotency-key', ''];
+  const bare = createHeaders([]);
+  const withBody = createHeaders(['content-type', 'application/json']);
   // undici copies what it needs before `dispatch` returns. Nothing is pipelined, so there is nothing to block.
   const options = {
     method: 'GET' as Dispatcher.HttpMethod,
     path: '',
-    headers: bare,
+    headers: bare.untraced,
     body: null as string | null,
     blocking: false,
   };
@@ -99,15 +99,30 @@ export function createConnection(base: URL, connectTimeoutMs: number, listener: 
   };
 
   return {
-    send({ method, path, idempotencyKey, body }) {
+    send({ method, path, idempotencyKey, body }, traceparent) {
       options.method = method;
       options.path = prefix + path;
-      options.headers = body === null ? bare : withBody;
-      options.headers[options.headers.length - 1] = idempotencyKey;
+      options.headers = (body === null ? bare : withBody).fill(idempotencyKey, traceparent);
       options.body = body;
       client.dispatch(options, handler);
     },
     cut: () => controller?.abort(CUT),
     close: () => client.close(),
+  };
+}
+
+/** Two lists that are filled anew for each call, with `traceparent` and without. */
+function createHeaders(constant: readonly string[]) {
+  const untraced = [...constant, 'idempotency-key', ''];
+  const traced = [...untraced, 'traceparent', ''];
+  const keyAt = constant.length + 1;
+  return {
+    untraced,
+    fill(idempotencyKey: string, traceparent: string | null): string[] {
+      const headers = traceparent === null ? untraced : traced;
+      headers[keyAt] = idempotencyKey;
+      if (traceparent !== null) headers[keyAt + 2] = traceparent;
+      return headers;
+    },
   };
 }

@@ -27,6 +27,8 @@ export interface CallContext {
   readonly mayCall: () => boolean;
   /** From dispatch to the end of the answer, connecting included. */
   readonly timeoutMs: number;
+  /** 32 hex digits: the vendor is told by `traceparent`, each call as a span of its own. Absent = it is not. */
+  readonly traceId?: string;
   /** Ends the waiting for pace, connection and slot (`not_called`); calls in flight go on. */
   readonly waiting: AbortSignal;
   /** Cuts calls in flight (their effect is then in doubt). */

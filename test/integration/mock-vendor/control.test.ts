@@ -130,6 +130,7 @@ describe('ledger', () => {
     const [row, keyless] = await vendor.ledger();
     expect(row).toEqual({
       seq: 1,
+      traceId: null,
       at: expect.any(Number),
       key: 'k1',
       method: 'PATCH',

@@ -285,3 +285,29 @@ test('a long answer is cut at 64 KiB and a slow one after its headers is in doub
   server.close();
   await other.close();
 });
+
+test('each call is a span of its own in the trace it belongs to, and of none where it has none', async () => {
+  const seen: (string | string[] | undefined)[] = [];
+  const server: Server = createServer((request, response) => {
+    seen.push(request.headers['traceparent']);
+    response.end('{}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const traced = clientFor(`http://127.0.0.1:${port}`, 1);
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  await traced.call(patch(1), context({ traceId }));
+  await traced.call(patch(2), context());
+  await traced.call({ ...patch(3), method: 'DELETE', body: null }, context({ traceId }));
+  await traced.call({ ...patch(3), method: 'DELETE', body: null }, context({ traceId: 'no trace' }));
+  const span = expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+  expect(seen).toEqual([span, undefined, span, undefined]);
+  expect(seen[0]).not.toBe(seen[2]);
+  for (let n = 0; n < 1_500; n++) await traced.call(patch(n), context({ traceId }));
+  expect(new Set(seen.slice(4)).size).toBe(1_500);
+  server.closeAllConnections();
+  server.close();
+  await traced.close();
+});

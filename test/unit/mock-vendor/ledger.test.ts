@@ -5,6 +5,7 @@ import { createTextArena, hashText } from '../../../src/mock-vendor/text-arena.t
 const row = {
   at: 1.5,
   key: 'k ü',
+  traceId: '0af7651916cd43dd8448eb211c80319c',
   method: 'PATCH',
   path: '/products/1',
   status: 200,
