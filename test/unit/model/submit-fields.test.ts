@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isTimestamp, readSubmitFields } from '../../../src/model/submit-fields.ts';
+import { isTimestamp, readAmendment, readSubmitFields } from '../../../src/model/submit-fields.ts';
 
 describe('submit fields', () => {
   it('leaves what is absent to the target', () => {
@@ -62,5 +62,26 @@ describe('submit fields', () => {
     ['2026-11-21 12:00:00Z', false],
   ])('says of the timestamp %s: %s', (text, valid) => {
     expect(isTimestamp(text)).toBe(valid);
+  });
+
+  it('bounds what is changed later as it bounds what is submitted; a time that has come is taken', () => {
+    const amendment = { concurrency: 8, callsPerSecond: 50, priority: 1, scheduledAt: '2001-01-01T02:00:00+02:00' };
+    expect(readAmendment(amendment)).toEqual({ ...amendment, scheduledAt: '2001-01-01T00:00:00.000Z' });
+    expect(readAmendment({ callsPerSecond: null })).toEqual({ callsPerSecond: null });
+    expect(readAmendment({})).toEqual({});
+  });
+
+  it.each([
+    ['concurrency', 0],
+    ['concurrency', 1.5],
+    ['callsPerSecond', Number.NaN],
+    ['callsPerSecond', 100_001],
+    ['priority', 6],
+    ['scheduledAt', 'tomorrow'],
+    ['scheduledAt', '2099-02-30T00:00:00Z'],
+  ])('refuses to change %s to %s and names the field', (name, value) => {
+    const errors = [expect.objectContaining({ parameter: name })];
+    const expected = expect.objectContaining({ code: 'invalid_policy', facts: expect.objectContaining({ errors }) });
+    expect(() => readAmendment({ [name]: value })).toThrow(expected);
   });
 });

@@ -1,6 +1,18 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EMPTY_TALLY } from '../../../src/model/operation.ts';
-import { afterSlice, freshChunk, runningItems, throttleOf, waitMs, windowOf } from '../../../src/workflows/progress.ts';
+import {
+  afterLoss,
+  afterSlice,
+  amendPlan,
+  changesWork,
+  freshChunk,
+  runningItems,
+  soundAmendment,
+  throttleOf,
+  waitMs,
+  windowOf,
+} from '../../../src/workflows/progress.ts';
 import { plan } from '../../fixtures/plan.ts';
 
 const answer = {
@@ -57,4 +69,54 @@ test('a capped operation works on no more chunks than its rate can feed', () => 
 test('running counts the undecided items of the chunks in work', () => {
   const open = [{ ...freshChunk(1, plan()), tally: { ...EMPTY_TALLY, succeeded: 4, failed: 1 } }];
   expect(runningItems([10, 20, 30], open)).toBe(15);
+});
+
+test('an amendment changes what it names and leaves the rest of the plan', () => {
+  const capped = plan({ callsPerSecond: 50 });
+  expect(amendPlan(capped, {})).toEqual(capped);
+  expect(amendPlan(capped, { callsPerSecond: null })).toEqual({ ...capped, callsPerSecond: null });
+  expect(amendPlan(capped, { concurrency: 3, priority: 1 })).toEqual({ ...capped, sliceConcurrency: 3 });
+});
+
+test('whatever a signal says, only what can be worked by is taken', () => {
+  expect(
+    soundAmendment({ concurrency: 8, callsPerSecond: null, priority: 1, scheduledAt: '2030-01-01T00:00:00Z' }),
+  ).toEqual({
+    concurrency: 8,
+    callsPerSecond: null,
+    priority: 1,
+    scheduledAt: '2030-01-01T00:00:00Z',
+  });
+  const values = fc.oneof(fc.constantFrom(0, -1, 1.5, Number.NaN, '8', null, undefined, 'soon'), fc.anything());
+  const said = fc.oneof(
+    fc.anything(),
+    fc.record({ concurrency: values, callsPerSecond: values, priority: values, scheduledAt: values }),
+  );
+  fc.assert(
+    fc.property(said, (anything) => {
+      const { concurrency, callsPerSecond, priority, scheduledAt } = soundAmendment(anything);
+      for (const whole of [concurrency, priority])
+        expect(whole === undefined || (Number.isInteger(whole) && whole > 0)).toBe(true);
+      expect(callsPerSecond === undefined || callsPerSecond === null || callsPerSecond > 0).toBe(true);
+      expect(scheduledAt === undefined || !Number.isNaN(Date.parse(scheduledAt))).toBe(true);
+    }),
+  );
+});
+
+test('a new time, or the same values again, call nobody home', () => {
+  expect(changesWork({}, { scheduledAt: '2030-01-01T00:00:00Z' })).toBe(false);
+  expect(changesWork({ priority: 2 }, { priority: 2 })).toBe(false);
+  expect(changesWork({}, { callsPerSecond: null })).toBe(true);
+});
+
+test('a chunk waits for callbacks only where there is nothing else to do', () => {
+  const waits = { ...answer, awaiting: 7, waitUntil: 9_000 };
+  expect(afterSlice(freshChunk(0, plan()), waits, plan()).awaits).toEqual({ items: 7, until: 9_000 });
+  for (const busy of [{ waitUntil: null }, { vendorDown: true }, { awaiting: 0 }]) {
+    expect(afterSlice(freshChunk(0, plan()), { ...waits, ...busy }, plan())).not.toHaveProperty('awaits');
+  }
+  const waiting = afterSlice(freshChunk(0, plan()), waits, plan());
+  expect(throttleOf(plan(), waiting, waits, 0)).toBeNull();
+  expect(afterSlice(waiting, answer, plan())).not.toHaveProperty('awaits');
+  expect(afterLoss(waiting)).not.toHaveProperty('awaits');
 });
