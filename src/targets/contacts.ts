@@ -21,7 +21,7 @@ export const CONTACT_STATUSES = [
 
 /** One `@`, no white space or separators, no dot at an end or beside another; a domain of at least two labels. */
 const EMAIL =
-  /^(?!\.)(?!.*\.\.)[^\s@"(),:;<>[\]\\\p{Cc}]{1,64}(?<!\.)@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+\p{L}(?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])$/u;
+  /^(?!\.)(?!.*\.\.)[^\s@"(),:;<>[\]\\\p{Cc}\p{Cs}]{1,64}(?<!\.)@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.)+\p{L}(?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])$/u;
 
 const email = z
   .string({ error: (issue) => (issue.input === undefined ? 'is required' : 'must be text') })
@@ -133,10 +133,15 @@ function attributesOf(contact: unknown): Readonly<Record<string, unknown>> {
   return Object.fromEntries(entries.filter(([name]) => !FIELD_NAMES.has(name)));
 }
 
+function hasAttributes(contact: object): boolean {
+  for (const name in contact) if (!FIELD_NAMES.has(name)) return true;
+  return false;
+}
+
 /** What the column would refuse, or should not be filled with. */
 function attributesFault(contact: object): { readonly attribute: string; readonly message: string } | null {
+  if (!hasAttributes(contact)) return null;
   const attributes = Object.entries(attributesOf(contact));
-  if (attributes.length === 0) return null;
   if (attributes.length > ATTRIBUTES_MAX) {
     return { attribute: 'attributes', message: `must be at most ${ATTRIBUTES_MAX}` };
   }
@@ -182,17 +187,41 @@ const ALIASES: Readonly<Record<string, (typeof FIELDS)[number]>> = {
   'company name': 'company',
 };
 
-/** Of two columns for one field the first that is filled counts; the other is an attribute by its own name. */
-function fromRow(row: Readonly<Record<string, string>>): string {
+/** Of two columns for one field the one of its very name counts, else the first that is filled; others are attributes. */
+function fromRow(row: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (isNamedAsItsFields(row)) return row;
   const members = new Map<string, string>();
   for (const [column, cell] of Object.entries(row)) {
     const field = fieldOf(column);
-    members.set(field === null || members.has(field) ? column : field, cell);
+    const isTaken = field !== column && (field === null || members.has(field) || Object.hasOwn(row, field));
+    members.set(isTaken ? column : field, cell);
   }
-  return `{${[...members].map(([name, cell]) => `${JSON.stringify(name)}:${JSON.stringify(cell)}`).join(',')}}`;
+  return Object.fromEntries(members);
 }
 
+/** As most rows are. */
+function isNamedAsItsFields(row: Readonly<Record<string, string>>): boolean {
+  for (const column in row) {
+    const field = fieldOf(column);
+    if (field !== null && field !== column) return false;
+  }
+  return true;
+}
+
+/** Columns seen lately: rows of one file have the same ones. */
+const fields = new Map<string, string | null>();
+const COLUMNS_KEPT_MAX = 2_000;
+
 function fieldOf(column: string): string | null {
+  const known = fields.get(column);
+  if (known !== undefined) return known;
+  const field = fieldNamed(column);
+  if (fields.size >= COLUMNS_KEPT_MAX) fields.clear();
+  fields.set(column, field);
+  return field;
+}
+
+function fieldNamed(column: string): string | null {
   const name = column.trim().toLowerCase();
   if (FIELD_NAMES.has(name)) return name;
   const words = name.replace(/[\s_-]+/g, ' ');

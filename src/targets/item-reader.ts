@@ -114,9 +114,10 @@ function createParser(chunk: Chunk, target: Target, parse: Parse): (text: string
     const row = readRow(text, format);
     if (!row.ok) return refused(row.fault.code, row.fault.message, row.fault.column);
     const { cells } = row;
-    if (target.fromRow !== undefined) return parseJson(target.fromRow(cells), parse);
+    const item = target.fromRow?.(cells) ?? cells;
+    if (typeof item === 'string') return parseJson(item, parse);
     // What its JSON text would be read as.
-    const value = { ...cells };
+    const value = { ...item };
     return { ok: true, json: { value, exact: value } };
   };
 }
@@ -164,7 +165,8 @@ export function createItemTexts(chunk: Chunk, target: Target): (position: number
 
 /** A row as JSON text: what the target makes of it, else an object of strings. */
 export function rowText(target: Target, cells: Readonly<Record<string, string>>): string {
-  return target.fromRow?.(cells) ?? JSON.stringify(cells);
+  const item = target.fromRow?.(cells) ?? cells;
+  return typeof item === 'string' ? item : JSON.stringify(item);
 }
 
 /** Whether the text is an item that the target would apply. */
