@@ -10,6 +10,7 @@ import type { Records } from '../storage/records.ts';
 import type { Segments } from '../storage/segments.ts';
 import type { ItemText } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
+import type { TargetView } from '../targets/target-views.ts';
 import type { AccountLimits } from './account-limits.ts';
 import type { SubmitPolicy } from './operations.ts';
 import type { OperationsSettings } from './settings.ts';
@@ -23,6 +24,7 @@ export interface OperationsStorage {
 /** The targets as submit and results need them. */
 export interface TargetRegistry {
   targetNames(): readonly string[];
+  targetViews(): readonly TargetView[];
   findTarget(name: string): { readonly name: string; readonly chunkItemsFirst?: number } | null | undefined;
   /** Throws `invalid_policy`. */
   resolvePlan(target: { readonly name: string }, policy: SubmitPolicy): Plan;

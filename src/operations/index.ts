@@ -5,10 +5,12 @@ import { createAmend } from './amend.ts';
 import { createAudit } from './audit.ts';
 import { createCallbacks } from './callbacks.ts';
 import { type ControlVerb, createControl } from './control.ts';
+import { createDeadLetters } from './dead-letters.ts';
 import type { OperationsDeps } from './deps.ts';
 import { createErrorGroups } from './error-groups.ts';
 import { createHealth } from './health.ts';
 import { createInput } from './input.ts';
+import { createItems } from './items.ts';
 import { createJobs } from './jobs.ts';
 import { createLister } from './list.ts';
 import { createNudges } from './nudges.ts';
@@ -52,6 +54,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const controlled = (action: AuditAction, verb: ControlVerb) => (account: string, id: string, actor: Actor) =>
     audit.recorded({ action, account, id, actor }, () => control(verb, account, id));
   const retry = createRetry({ storage, ingest, targets, starter, status, nudges, settings });
+  const items = createItems({ storage, targets, status, storeDeadlineMs });
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const secret = deps.callbackSecret ?? null;
   const callbacks = createCallbacks({ storage, client, link, secret, settings, log });
@@ -62,6 +65,9 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       if (submitted.replayed) return submitted;
       lister.accepted(submitted.operation);
       pager.accepted(request.surface, submitted.operation);
+      const { account, id, target, counts, traceId } = submitted.operation;
+      const detail = { surface: request.surface, target, items: counts.total };
+      audit.tell({ action: 'submitted', account, id, actor: { subject: request.submittedBy, traceId }, detail });
       return submitted;
     },
     get: status.get,
@@ -73,16 +79,21 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       audit.recorded({ action: 'amended', account, id, actor, detail: { ...amendment } }, () =>
         amend(account, id, amendment),
       ),
-    retry,
-    item: notBuilt('item'),
-    itemInput: notBuilt('itemInput'),
-    deadLetters: notBuilt('deadLetters'),
+    async retry(request) {
+      const retried = await retry(request);
+      const { account, id, actor } = request;
+      if (!retried.replayed) audit.tell({ action: 'retried', account, id, actor, detail: { run: retried.operation.run } });
+      return retried;
+    },
+    item: items.item,
+    itemInput: items.itemInput,
+    deadLetters: createDeadLetters({ storage, targets, status, storeDeadlineMs }),
     job: createJobs({ storage, status, storeDeadlineMs }),
     takeCallback: callbacks.take,
     audit: audit.read,
     page: pager.page,
     skipReasons: createSkipReasons(results),
-    targets: () => [],
+    targets: targets.targetViews,
     results,
     errors: createErrorGroups(results),
     input: createInput({ storage, status, storeDeadlineMs }),

@@ -11,8 +11,10 @@ import type {
   Throttle,
 } from '../model/operation.ts';
 import type { ItemError, ItemOutcome } from '../model/outcome.ts';
-import type { Guarantee } from '../model/plan.ts';
 import type { QuotaStanding } from '../model/quota.ts';
+import type { TargetView } from '../targets/target-views.ts';
+
+export type { TargetView } from '../targets/target-views.ts';
 
 /** Policy as the client gives it (query or form fields), already parsed by the surface. Absent = the target's. */
 export interface SubmitPolicy {
@@ -259,17 +261,6 @@ export interface PageRequest {
 export interface Page {
   readonly data: readonly OperationView[];
   readonly total: number;
-}
-
-export interface TargetView {
-  readonly name: string;
-  readonly entity: string;
-  readonly guarantee: Guarantee;
-  readonly onDoubt: 'resend' | 'unknown';
-  readonly vendor: string | null;
-  readonly deduplicates: boolean;
-  /** JSON Schema of one item. */
-  readonly schema: Readonly<Record<string, unknown>>;
 }
 
 export interface ControlAnswer {

@@ -8,6 +8,7 @@ import { acceptsText, createItemReader, createItemTexts, type ItemText, rowText 
 import { noop } from './noop.ts';
 import { products } from './products.ts';
 import type { ItemLabel, Target } from './target.ts';
+import { type TargetView, viewTarget } from './target-views.ts';
 import { async, sync } from './vendor-jobs.ts';
 
 export const TARGETS: readonly Target[] = [
@@ -136,6 +137,7 @@ function policyFaults(policy: Policy) {
 export function createTargetRegistry(defaults: PlanDefaults) {
   return {
     targetNames: () => targetNames,
+    targetViews: (): readonly TargetView[] => TARGETS.map(viewTarget),
     findTarget: (name: string) => TARGETS.find((target) => target.name === name),
     resolvePlan: ({ name }: { readonly name: string }, policy: Policy): Plan =>
       resolvePlan(findTarget(name), policy, defaults),
