@@ -39,7 +39,7 @@ export function createSlice(deps: ActivityDeps) {
     try {
       const target = targetOf(deps, input.plan.target);
       leave = await turnstile.enter(target, control);
-      const answer = await runSlice({ deps, input, target, control, lease });
+      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease });
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
       cancelled.removeEventListener('abort', control.callHome);
@@ -50,6 +50,12 @@ export function createSlice(deps: ActivityDeps) {
       running--;
     }
   };
+}
+
+/** Every line of a slice's log says whose work it was. */
+function traced(deps: ActivityDeps, { ref, ordinal }: SliceInput): ActivityDeps {
+  const whose = { traceId: ref.traceId, operationId: ref.id, account: ref.account, chunk: ordinal };
+  return { ...deps, log: (level, message, facts) => deps.log(level, message, { ...whose, ...facts }) };
 }
 
 type Answer = Omit<SliceAnswer, 'contended'>;

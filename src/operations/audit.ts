@@ -29,6 +29,8 @@ export interface Act {
 export interface Audit {
   /** Throws what the verb throws, and `unavailable` with nothing done where the entry cannot be written. */
   recorded(act: Act, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer>;
+  /** Writes the log's line alone: for what a record of its own accounts for. */
+  tell(act: Act): void;
   /** Oldest first. */
   read(account: string, id: string): Promise<readonly AuditEntry[]>;
 }
@@ -65,7 +67,12 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
     });
   }
 
+  function tell({ action, account, id, actor, detail = {} }: Act): void {
+    log('info', 'audit', { operationId: id, account, action, by: actor.subject, traceId: actor.traceId, detail });
+  }
+
   return {
+    tell,
     async recorded(act, verb) {
       const { action, account, id, actor, detail = {} } = act;
       const before = await status.get(account, id);
@@ -75,7 +82,7 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
       await begin(act, name, entry);
       try {
         const answer = await verb();
-        log('info', 'audit', { operationId: id, account, ...entry });
+        tell(act);
         return answer;
       } catch (error) {
         await correct(act, name, entry, error);

@@ -82,7 +82,8 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     async retry(request) {
       const retried = await retry(request);
       const { account, id, actor } = request;
-      if (!retried.replayed) audit.tell({ action: 'retried', account, id, actor, detail: { run: retried.operation.run } });
+      if (!retried.replayed)
+        audit.tell({ action: 'retried', account, id, actor, detail: { run: retried.operation.run } });
       return retried;
     },
     item: items.item,
@@ -108,9 +109,4 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       await Promise.all([reconciler.stop(), limits?.sweep.stop()]);
     },
   };
-}
-
-/** While the verbs of this step are built, one after the other. */
-function notBuilt(verb: string) {
-  return (): Promise<never> => Promise.reject(new Error(`${verb} is not built yet`));
 }
