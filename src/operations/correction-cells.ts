@@ -3,7 +3,7 @@ import { digitsOf, parseExact } from '../targets/exact-json.ts';
 
 /** Columns of the download that are not the items' own. */
 export const OWN_COLUMNS = ['_index', '_line', '_outcome', '_code', '_message'] as const;
-/** Holds an item that is no JSON object, as it came. */
+/** Holds an item that does not fit the columns, as it came. */
 export const WHOLE_ITEM = '_item';
 
 const RESERVED = /^_+(?:index|line|outcome|code|message|item)$/;
@@ -40,7 +40,7 @@ export function cellOf(value: unknown): string {
 export interface CorrectedRow {
   /** By the items' own columns. */
   readonly cells: ReadonlyMap<string, string>;
-  /** The cell `_item`; empty where there is none. */
+  /** The cell `_item`: the item itself, whatever the cells say; empty where there is none. */
   readonly whole: string;
 }
 
@@ -49,8 +49,8 @@ export interface CorrectedRow {
  * absent, a changed one has the type that it had. Where the target refuses that and takes it as the other type, it is.
  */
 export function correctItem(original: string, row: CorrectedRow, accepts: (text: string) => boolean): string {
+  if (row.whole !== '') return row.whole;
   const members = membersOf(original);
-  if (members === null && row.whole !== '') return row.whole;
   const likely = render(members, row, decode);
   if (likely === null) return original;
   if (accepts(likely)) return likely;

@@ -1,10 +1,10 @@
 /** Which items a retry takes up, and as what: one walk over the results, with memory for a few chunks. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TrancheError } from '../model/errors.ts';
 import { EMPTY_TALLY, type OperationRecord, type RunLayer, type RunRecord, type Tally } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
 import { outcomeInLine } from '../model/result-line.ts';
 import { indexOfLine, splitLines } from '../storage/segments.ts';
+import { createBreather } from './breather.ts';
 import type { ChosenItem } from './chosen-chunks.ts';
 import { type Complaints, createComplaints } from './complaints.ts';
 import { type CorrectedItems, openCorrectedItems } from './corrected-items.ts';
@@ -29,10 +29,6 @@ export interface Selection {
   readonly corrections: RunLayer | null;
 }
 
-/** Gives the event loop back after this long. */
-const BURST_MS = 10;
-const LINES_BETWEEN_LOOKS = 256;
-
 /**
  * Calls `choose` with each chosen item, ascending; answers the outcomes of the others. Throws `invalid_selection`,
  * which lists what cannot be chosen or corrected, and `illegal_transition` where nothing is left to choose.
@@ -48,7 +44,7 @@ export async function select(
   const corrected = await openCorrectedItems({ ...deps.storage, ...deps }, record, selection.corrections);
   const texts = createItemTextCursor(deps, record, runs);
   const toChosen = createChooser({ corrected, complaints, run: runs.length + 2 });
-  const breathe = createBreather(request.signal);
+  const breathe = createBreather();
   const base = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
   let chosen = 0;
 
@@ -56,6 +52,7 @@ export async function select(
     for (const line of splitLines(lines)) {
       const turn = breathe();
       if (turn !== null) await turn;
+      if (turn !== null && request.signal.aborted) throw clientGone();
       const index = indexOfLine(line);
       const outcome = outcomeInLine(line) as ItemOutcome;
       const asked = corrected.cursor.at(index);
@@ -152,16 +149,8 @@ function createChooser({ corrected, complaints, run }: ChooserParts): (candidate
   };
 }
 
-function createBreather(signal: AbortSignal): () => Promise<void> | null {
-  let calls = 0;
-  let burstEnd = performance.now() + BURST_MS;
-  return () => {
-    if (++calls % LINES_BETWEEN_LOOKS !== 0 || performance.now() < burstEnd) return null;
-    if (signal.aborted) throw new TrancheError('client_gone', 'the client went away before its retry was accepted');
-    return nextTurn().then(() => {
-      burstEnd = performance.now() + BURST_MS;
-    });
-  };
+function clientGone(): TrancheError {
+  return new TrancheError('client_gone', 'the client went away before its retry was accepted');
 }
 
 function nothingChosen(): TrancheError {

@@ -54,6 +54,15 @@ export interface SegmentRows {
   readonly trials?: readonly ItemTrials[];
 }
 
+/** One item in its chunk's log. */
+export interface LoggedItem {
+  /** Its result line; null while it is undecided. */
+  readonly line: Buffer | null;
+  readonly trials: readonly Tried[];
+  /** Slices have worked on its chunk. */
+  readonly begun: boolean;
+}
+
 export type Segments = ReturnType<typeof createSegments>;
 
 export function createSegments(store: BlobStore) {
@@ -77,6 +86,9 @@ export function createSegments(store: BlobStore) {
 
     /** The outcome lines so far, in index order, each with its line end, and how many they are. */
     readLines: (ref: ChunkLogRef, items: number) => readLines(store, ref, items),
+
+    /** What the log says of one item. */
+    readItem: (ref: ChunkLogRef, index: number): Promise<LoggedItem> => readItem(store, ref, index),
 
     /** Journals of slices that did not come to their commit, oldest first. */
     journals: async (ref: ChunkLogRef): Promise<string[]> =>
@@ -184,6 +196,28 @@ async function readLines(store: BlobStore, ref: ChunkLogRef, items: number): Pro
   if (rows.length > items) throw new Error(`chunk ${ref.ordinal} has more rows than items`);
   rows.sort((a, b) => indexOfLine(a) - indexOfLine(b));
   return { lines: joinLines(rows), count: rows.length };
+}
+
+async function readItem(store: BlobStore, ref: ChunkLogRef, index: number): Promise<LoggedItem> {
+  const { compacted, segments, nextSeq } = await readSegments(store, ref);
+  const standing = compacted === null ? segments : [compacted];
+  let line: Buffer | null = null;
+  let trials: readonly Tried[] = [];
+  for (const segment of standing) {
+    line = findLine(segment.outcomeLines, index) ?? line;
+    trials = segment.trials.find((row) => row.index === index)?.trials ?? trials;
+  }
+  return { line, trials, begun: nextSeq > 0 || compacted !== null };
+}
+
+/** A line end stands between lines and nowhere else. */
+function findLine(lines: Buffer, index: number): Buffer | null {
+  const head = `{"index":${index},`;
+  const first = lines.toString('latin1', 0, head.length) === head;
+  const start = first ? 0 : lines.indexOf(`\n${head}`, 0, 'latin1') + 1;
+  if (start === 0 && !first) return null;
+  const end = lines.indexOf(10, start);
+  return lines.subarray(start, end === -1 ? lines.length : end);
 }
 
 /** Lines without their ends, as views. */

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeChunk, idempotencyKeyAt, itemBytes } from '../../../src/model/chunk.ts';
+import { isTrancheError } from '../../../src/model/errors.ts';
 import {
   addTallies,
   EMPTY_TALLY,
@@ -132,6 +133,15 @@ async function ended(outcomes = MIXED, body = FIVE, over: Parameters<typeof requ
   return record;
 }
 
+async function detailsOf(refused: Promise<unknown>): Promise<unknown[]> {
+  const error = await refused.then(
+    () => null,
+    (cause: unknown) => cause,
+  );
+  if (!isTrancheError(error)) throw error;
+  return (error.facts.errors ?? []).map(({ detail }) => detail);
+}
+
 describe('a retry', () => {
   it('takes up what failed, is unknown or was cancelled, under the keys that are safe, and counts on from the rest', async () => {
     const record = await ended();
@@ -162,8 +172,7 @@ describe('a retry', () => {
   it('refuses indexes that are not there or went well, and lists them; and a choice of nothing', async () => {
     const record = await ended();
     const refused = operations.retry(asking(record, { indexes: [0, 1, 5, 4_294_967_297] }));
-    const { facts } = await refused.catch((error: unknown) => error as { facts: { errors: { detail: string }[] } });
-    expect(facts.errors.map(({ detail }) => detail)).toEqual([
+    expect(await detailsOf(refused)).toEqual([
       expect.stringContaining('no index 5'),
       expect.stringContaining('no index 4294967297'),
       expect.stringContaining('index 0 is succeeded'),
@@ -282,8 +291,7 @@ describe('corrections', () => {
     const sent = ['{"index":0,"item":1}', '{"index":1}', '{"index":2,"item":1}', '{"index":2,"item":1}', 'x'];
     const late = ['{"index":1,"item":1}', '{"index":9,"item":1}', '{"item":1}'];
     const refused = operations.retry(asking(record, corrections([...sent, ...late].join('\n'))));
-    const { facts } = await refused.catch((error: unknown) => error as { facts: { errors: { detail: string }[] } });
-    expect(facts.errors.map(({ detail }) => detail)).toEqual([
+    expect(await detailsOf(refused)).toEqual([
       expect.stringMatching(/^line 2: index 1 has no member "item"/),
       expect.stringMatching(/^line 4: index 2 is there twice/),
       expect.stringMatching(/^line 5: it is not valid JSON/),
@@ -312,5 +320,127 @@ describe('corrections', () => {
     const both = await ended();
     await operations.retry(asking(both, { outcomes: ['cancelled'], ...corrections(body) }));
     expect(Object.keys(await chosenBy(both, 2))).toEqual([':1:r2', ':4']);
+  });
+});
+
+describe('dead letters', () => {
+  const CSV =
+    'type;id;_id;price\r\nupdate;7;"a;b";1.50\r\nupdate;8;"say ""no""\nagain";x\r\nupdate;9;;1\r\n9;2;3;4;5\r\n';
+  const csv = { contentType: 'text/csv', target: 'products' };
+  const down = async (record: OperationRecord, format: 'csv' | 'ndjson', outcomes: RetryRequest['outcomes'] = []) => {
+    const { account, id } = record;
+    return await textOf((await elsewhere.deadLetters({ account, id, format, outcomes })).body);
+  };
+
+  it('of a CSV come cell for cell, and with one cell corrected go back as they are', async () => {
+    const record = await ended({ 0: 'failed', 1: 'failed', 2: 'unknown', 3: 'failed' }, CSV, csv);
+    const text = await down(record, 'csv');
+    expect(text).toBe(
+      [
+        '_index,_line,_outcome,_code,_message,type,id,_id,price',
+        '0,1,failed,even,run 1,update,7,"a;b",1.50',
+        '1,2,failed,odd,run 1,update,8,"say ""no""\nagain",x',
+        '2,3,unknown,even,run 1,update,9,,1',
+        '3,4,failed,odd,run 1,9,2,3,"4;5"',
+        '',
+      ].join('\r\n'),
+    );
+    const sent = corrections(text.replace('again",x', 'again",12.30'), 'text/csv');
+    await operations.retry(asking(record, sent));
+    expect(await chosenBy(record, 2)).toEqual({
+      ':0:r2': '{"type":"update","id":"7","product":{"_id":"a;b","price":1.50}}',
+      ':1:r2': '{"type":"update","id":"8","product":{"_id":"say \\"no\\"\\nagain","price":12.30}}',
+      ':2': '{"type":"update","id":"9","product":{"price":1}}',
+      ':3:r2': '{"type":"9","id":"2","product":{"_id":"3","price":"4;5"}}',
+    });
+    const input = async (index: number) => {
+      const { mediaType, body } = await operations.itemInput(record.account, record.id, index);
+      return `${mediaType} ${body.toString()}`;
+    };
+    expect(await input(1)).toBe('text/csv; charset=utf-8 type,id,_id,price\r\nupdate,8,"say ""no""\nagain",12.30\r\n');
+    await commit(record, 2, 0, { 0: 'succeeded', 1: 'failed', 2: 'succeeded', 3: 'succeeded' });
+    await end(record, 2, { ...EMPTY_TALLY, succeeded: 3, failed: 1 });
+    expect(await down(record, 'csv')).toContain('\r\n1,2,failed,odd,run 2,update,8,"say ""no""\nagain",12.30\r\n');
+  });
+
+  it('of a CSV are refused where a column was cut off, or where a doubtful item was changed', async () => {
+    const record = await ended({ 0: 'failed', 1: 'failed', 2: 'unknown', 3: 'failed' }, CSV, csv);
+    const cut = operations.retry(asking(record, corrections('_index,type,id,_id\n0,update,7,x\n', 'text/csv')));
+    await expect(cut).rejects.toMatchObject({ code: 'invalid_header', message: expect.stringContaining('"price"') });
+    const changed = '_index,type,id,_id,price\n2,update,9,,2\n';
+    const refused = operations.retry(asking(record, corrections(changed, 'text/csv')));
+    expect(await detailsOf(refused)).toEqual([expect.stringContaining('index 2 is unknown')]);
+  });
+
+  it('of JSON come by member, keep what is not touched digit for digit, and go back', async () => {
+    const items = [
+      '{"type":"update","id":1.0,"product":{"price":1e400}}',
+      '{"type":"update","id":"abc","_index":"mine","product":{}}',
+      '[1,2]',
+      '{"broken"',
+      '{"type":"create","product":{"a":1}}',
+    ];
+    const failed = { 0: 'failed', 1: 'failed', 2: 'failed', 3: 'failed', 4: 'succeeded' } as const;
+    const record = await ended(failed, items.join('\n'), { target: 'products' });
+    const text = await down(record, 'csv');
+    expect(text.split('\r\n')).toEqual([
+      '_index,_line,_outcome,_code,_message,_item,type,id,product,__index',
+      '0,1,failed,even,run 1,,update,1.0,"{""price"":1e400}",',
+      '1,2,failed,odd,run 1,,update,abc,{},mine',
+      '2,3,failed,even,run 1,"[1,2]",,,,',
+      '3,4,failed,odd,run 1,"{""broken""",,,,',
+      '',
+    ]);
+    expect((await down(record, 'ndjson')).split('\n').slice(1, 4)).toEqual(
+      [
+        '{"index":1,"line":2,"outcome":"failed","error":{"code":"odd","message":"run 1"},"item":{"type":"update","id":"abc","_index":"mine","product":{}}}',
+        '{"index":2,"line":3,"outcome":"failed","error":{"code":"even","message":"run 1"},"item":[1,2]}',
+        '{"index":3,"line":4,"outcome":"failed","error":{"code":"odd","message":"run 1"},"raw":"{\\"broken\\""}',
+      ].map((line) => line.replace('"run 1"}', '"run 1","retryable":true}')),
+    );
+    const corrected = text
+      .replace('abc,{}', 'abc,"{""price"":2.50}"')
+      .replace('"{""broken"""', '"{""type"":""delete"",""id"":5}"');
+    await operations.retry(asking(record, corrections(corrected, 'text/csv')));
+    expect(await chosenBy(record, 2)).toEqual({
+      ':0:r2': items[0],
+      ':1:r2': '{"type":"update","id":"abc","_index":"mine","product":{"price":2.50}}',
+      ':2:r2': '[1,2]',
+      ':3:r2': '{"type":"delete","id":5}',
+    });
+  });
+});
+
+describe('a single item', () => {
+  it('is read by index: its line, its last attempts, its payload', async () => {
+    const record = await ended();
+    const { account, id, uid } = record;
+    expect(await operations.item(account, id, 2)).toMatchObject({
+      index: 2,
+      line: 3,
+      outcome: 'failed',
+      run: 1,
+      lastAttempts: [],
+      result: { index: 2, outcome: 'failed', error: { code: 'even' } },
+    });
+    expect((await operations.itemInput(account, id, 2)).body.toString()).toBe('{"n":2.50}');
+    for (const index of [5, -1, 0.5]) {
+      await expect(operations.item(account, id, index)).rejects.toMatchObject({ code: 'not_found' });
+    }
+    await operations.retry(asking(record, corrections('{"index":2,"item":{"n":3.0}}')));
+    expect(await operations.item(account, id, 2)).toMatchObject({ outcome: 'pending', run: 2, result: null });
+    expect(await operations.item(account, id, 3)).toMatchObject({ outcome: 'unknown', run: 1 });
+    expect((await operations.itemInput(account, id, 2)).body.toString()).toBe('{"n":3.0}');
+    const at = Date.parse('2026-01-01T00:00:00Z');
+    const trials = [{ index: 2, trials: [{ at, code: 'vendor_timeout' }] }];
+    const deferred = [{ index: 2, notBefore: 5, attempts: 1, doubt: true }];
+    const nothing = { outcomeLines: Buffer.alloc(0), outcomes: 0, tally: EMPTY_TALLY };
+    await createSegments(folder.store).commit({ uid, run: 2, ordinal: 0 }, 0, { ...nothing, deferred, trials });
+    expect(await operations.item(account, id, 2)).toMatchObject({
+      outcome: 'running',
+      lastAttempts: [{ at: '2026-01-01T00:00:00.000Z', code: 'vendor_timeout' }],
+    });
+    await end(record, 2, { ...EMPTY_TALLY, succeeded: 1, cancelled: 2, failed: 1, unknown: 1 }, true);
+    expect(await operations.item(account, id, 2)).toMatchObject({ outcome: 'cancelled', result: { line: 3 } });
   });
 });
