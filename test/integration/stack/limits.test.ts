@@ -77,6 +77,29 @@ describe.skipIf(!reachable)(`four API processes on one database ${reachable ? ''
     });
   });
 
+  it('accept exactly 5 of 100 files on /bulk-actions at once, whatever else the account sends', async () => {
+    await withApis(4, { RATE_LIMIT_MAX: '5' }, async (clients, urls) => {
+      const upload = async (n: number, accountId: string) => {
+        const form = new FormData();
+        for (const [name, value] of Object.entries({ accountId, actionType: 'BULK_UPDATE', entityType: 'Contact' })) {
+          form.set(name, value);
+        }
+        form.set('file', new Blob([`email,name\np${n}@example.com,P${n}\n`], { type: 'text/csv' }), 'people.csv');
+        const answer = await fetch(`${urls[n % 4]}/bulk-actions`, { method: 'POST', body: form });
+        await answer.text();
+        return answer;
+      };
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => upload(n, 'files')));
+      expect(answers.filter(({ status }) => status === 202)).toHaveLength(5);
+      const refused = answers.filter(({ status }) => status === 429);
+      expect(refused).toHaveLength(95);
+      expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(refused[0]?.headers.get('ratelimit-policy')).toBe('"bulk-actions";q=5;w=60');
+      expect((await upload(100, 'more-files')).status).toBe(202);
+      expect((await clients[0]?.submit({ ...noop, account: 'files' }))?.status).toBe(202);
+    });
+  });
+
   it('never accept more in any window of 3 s, by the times that the database saw, and use every window', async () => {
     const [max, windowMs, seconds] = [5, 3_000, 16];
     const database = openDatabase({
