@@ -103,10 +103,17 @@ function readGreeting(message: Buffer): Received {
   return { kind: 'startup', parameters };
 }
 
+/** Waiting for copied data would end the session of all. A statement stands at the beginning of its message. */
+const COPY_IN = /(?:^|[;\0])\s*copy\s[^;]*\sfrom\s+stdin\b/i;
+const STATEMENT_LOOK_BYTES = 4_096;
+
 /** All connections share one session, so a named statement of one would be another's; and no answer is due before Sync. */
 function refuseUnsupported(type: string, message: Buffer): void {
   const named = type === 'P' && message[HEADER_BYTES] !== 0;
   if (named) throw new WireError('0A000', 'the embedded database has no named prepared statements');
+  if ((type === 'Q' || type === 'P') && COPY_IN.test(message.toString('latin1', HEADER_BYTES, STATEMENT_LOOK_BYTES))) {
+    throw new WireError('0A000', 'the embedded database does not take COPY FROM STDIN');
+  }
   if (type === 'Q' || type === 'S' || 'PBDEC'.includes(type)) return;
   throw new WireError('0A000', `the embedded database does not take the message ${JSON.stringify(type)}`);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findFreePort } from '../../../src/embedded/ports.ts';
+import { eventually } from '../../fixtures/stack/eventually.ts';
 import { type Started, startMain } from '../../fixtures/stack/processes.ts';
 import { describeContacts } from './contacts.suite.ts';
 import { type DatabaseServer, describeDatabase, open } from './database.suite.ts';
@@ -65,6 +66,27 @@ describe('the embedded database', () => {
     await expect(second.ready).rejects.toThrow('in use by process');
   });
 
+  it('clears dead rows away and lets go of its log by itself, as nothing else does there', async () => {
+    const database = open(server.url);
+    await database.query('CREATE TABLE churned (id int, value text)');
+    for (let round = 0; round < 4; round += 1) {
+      const text = 'md5(random()::text) || md5(random()::text) || md5(random()::text) || md5(random()::text)';
+      await database.query(`INSERT INTO churned SELECT n, ${text} FROM generate_series(1, 100000) AS n`);
+    }
+    await database.query('DELETE FROM churned');
+    const upkeep = `SELECT (SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'churned') AS vacuumed,
+      pg_wal_lsn_diff(pg_current_wal_lsn(), (SELECT redo_lsn FROM pg_control_checkpoint())) < 64 * 1024 * 1024 AS written`;
+    await eventually(
+      'both',
+      async () => {
+        const [row] = (await database.query<{ vacuumed: boolean; written: boolean }>(upkeep)).rows;
+        return row?.vacuumed === true && row.written;
+      },
+      { withinMs: 60_000, everyMs: 500 },
+    );
+    await database.close();
+  });
+
   it('serves a hundred connections at once', async () => {
     const databases = Array.from({ length: 13 }, () => open(server.url));
     const answers = await Promise.all(
@@ -81,6 +103,15 @@ describe('the embedded database', () => {
     client.on('error', () => {});
     await client.connect();
     await expect(client.query({ name: 'one', text: 'SELECT 1' })).rejects.toMatchObject({ code: '0A000' });
+    await client.end();
+  });
+
+  it('refuses COPY FROM STDIN, which would end the session of all', async () => {
+    const client = new Client({ connectionString: server.url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('CREATE TABLE copied (n int)');
+    await expect(client.query('COPY copied FROM STDIN')).rejects.toMatchObject({ code: '0A000' });
     await client.end();
   });
 

@@ -28,6 +28,15 @@ describe.skipIf(!isWithinReach)(`postgres${isWithinReach ? '' : ` (${NO_POSTGRES
     await database.close();
   });
 
+  it('holds every session to its time-outs: what freezes in a transaction loses it', async () => {
+    const database = open(server.url, { statementTimeoutMs: 4_321 });
+    const shown = async (name: string) => (await database.query(`SHOW ${name}`)).rows[0];
+    expect(await shown('statement_timeout')).toEqual({ statement_timeout: '4321ms' });
+    const idle = 'idle_in_transaction_session_timeout';
+    expect(await shown(idle)).toEqual({ [idle]: '30s' });
+    await database.close();
+  });
+
   it('sees connections by name, as many as are allowed, and none after the close', async () => {
     const named = open(server.url, { applicationName: 'counted', connectionsMax: 3 });
     const other = open(server.url);

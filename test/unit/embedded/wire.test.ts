@@ -61,12 +61,22 @@ describe('what a client sends', () => {
     ['a message beyond bounds', Buffer.concat([GREETING, Buffer.from([0x51, 0x7f, 0xff, 0xff, 0xff])]), '08P01'],
     ['a named statement', Buffer.concat([GREETING, message('P', Buffer.from('name\0SELECT 1\0\0\0'))]), '0A000'],
     ['a flush', Buffer.concat([GREETING, message('H', Buffer.alloc(0))]), '0A000'],
+    ['a copy in', Buffer.concat([GREETING, simpleQuery(' Copy t (a)\nFROM  stdin')]), '0A000'],
+    ['a copy in after another statement', Buffer.concat([GREETING, simpleQuery('BEGIN; COPY t FROM STDIN')]), '0A000'],
+    ['a copy in, parsed', Buffer.concat([GREETING, message('P', Buffer.from('\0COPY t FROM STDIN\0\0\0'))]), '0A000'],
     ['copied data', Buffer.concat([GREETING, message('d', Buffer.from('x'))]), '0A000'],
   ])('that is %s is refused', (_, bytes, code) => {
     const cutter = createCutter();
     expect(() => cutter.push(bytes)).toThrow(WireError);
     expect(() => createCutter().push(bytes)).toThrow(expect.objectContaining({ code }));
   });
+
+  test.each(['COPY t TO STDOUT', 'SELECT copy FROM stdin', "INSERT INTO copies SELECT 'from stdin'"])(
+    'is taken where it is %s',
+    (text) => {
+      expect(createCutter().push(Buffer.concat([GREETING, simpleQuery(text)]))).toHaveLength(2);
+    },
+  );
 
   test('to cancel another’s statement is a goodbye', () => {
     const cancel = Buffer.from([0, 0, 0, 16, 4, 0xd2, 0x16, 0x2e, 0, 0, 0, 1, 0, 0, 0, 2]);
