@@ -13,6 +13,8 @@ export interface PreparedDatabaseOptions extends DatabaseOptions {
 const MIGRATION_MAX_MS = 3_600_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** All parts start at once: a database that takes this long to come is no news. */
+const START_MAX_MS = 10_000;
 /** What a statement waits for the schema, e.g. right after a start; below the second that a health check has. */
 const WAIT_MAX_MS = 750;
 const CLOSE_WAIT_MS = 1_000;
@@ -62,13 +64,15 @@ async function prepare(
   signal: AbortSignal,
   tell: (missing: string | null) => void,
 ): Promise<void> {
-  let lastReason = '';
+  const startedAt = Date.now();
+  let told = '';
   for (let delayMs = RETRY_MIN_MS; !signal.aborted; delayMs = Math.min(RETRY_MAX_MS, delayMs * 2)) {
     const reason = await tryMigrate({ ...options, migrations, log });
     tell(reason);
     if (reason === null) return;
-    if (reason !== lastReason) log('warn', 'the database is not ready yet', { reason });
-    lastReason = reason;
+    const level = Date.now() - startedAt < START_MAX_MS ? 'info' : 'warn';
+    if (told !== level + reason) log(level, 'the database is not ready yet', { reason });
+    told = level + reason;
     await sleep(delayMs, null, { signal }).catch(() => {});
   }
 }
