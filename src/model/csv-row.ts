@@ -16,7 +16,7 @@ export function parseCsvRow(raw: Buffer | string, delimiter: ',' | ';' | '\t'): 
   for (;;) {
     const quoted: boolean = text[at] === '"';
     const end = quoted ? closingQuote(text, at) + 1 : cellEnd(text, delimiter, at);
-    if (end === 0) return { message: 'a quote is opened and never closed', column: at + 1 };
+    if (quoted && end === 0) return { message: 'a quote is opened and never closed', column: at + 1 };
     const cell = quoted ? text.slice(at + 1, end - 1).replaceAll('""', '"') : text.slice(at, end);
     const stray = quoted ? -1 : cell.indexOf('"');
     if (stray !== -1) return { message: 'a quote stands within a cell that is not quoted', column: at + stray + 1 };
