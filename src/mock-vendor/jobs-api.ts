@@ -8,7 +8,8 @@ import { type CallRequest, type Execution, problem, type VendorApiDeps } from '.
 
 export interface Jobs {
   readonly execute: VendorApiDeps['execute'];
-  callbacks(): CallbackCounts;
+  /** `lost`: jobs that never end. */
+  callbacks(): CallbackCounts & { readonly lost: number };
   clear(): void;
   close(): Promise<void>;
 }
@@ -32,7 +33,7 @@ export function createSyncJobs(): Jobs {
       last += 1;
       return { answer: { status: 200, body: `{"result":${resultOf(`sync_${last}`, job)}}` }, applied: true };
     },
-    callbacks: () => createIdle(),
+    callbacks: () => NO_CALLBACKS,
     clear: () => undefined,
     close: async () => {},
   };
@@ -43,6 +44,7 @@ export function createAsyncJobs(): Jobs {
   const jobs = new Map<string, string>();
   const sender = createCallbackSender();
   let last = 0;
+  let lost = 0;
 
   function take(request: CallRequest, settings: Settings, random: () => number): Execution {
     const job = readJob(request.body);
@@ -53,7 +55,10 @@ export function createAsyncJobs(): Jobs {
     const oldest = jobs.size > JOBS_MAX ? jobs.keys().next().value : undefined;
     if (oldest !== undefined) jobs.delete(oldest);
     const answer: StoredAnswer = { status: 202, body: JSON.stringify({ id, status: 'processing' }) };
-    if (random() < settings.jobLostRate) return { answer, applied: true };
+    if (random() < settings.jobLostRate) {
+      lost += 1;
+      return { answer, applied: true };
+    }
     const failure = failureOf(job, settings, random);
     const ended =
       failure === null
@@ -73,8 +78,9 @@ export function createAsyncJobs(): Jobs {
       if (job === undefined) return { answer: problem(404, 'not_found', 'there is no such job'), applied: false };
       return { answer: { status: 200, body: job }, applied: false };
     },
-    callbacks: sender.counts,
+    callbacks: () => ({ ...sender.counts(), lost }),
     clear() {
+      lost = 0;
       sender.clear();
       jobs.clear();
     },
@@ -95,8 +101,8 @@ function callBack(
   body: string,
   onEnded: () => void,
 ): Promise<void> | null {
-  const { callbackDelayMs, callbackJitterMs } = settings;
-  const delayMs = callbackDelayMs + random() * callbackJitterMs;
+  const { callbackDelayMs, callbackJitterMs, callbackEarlyRate } = settings;
+  const delayMs = random() < callbackEarlyRate ? 0 : callbackDelayMs + random() * callbackJitterMs;
   sender.shuffle(settings.callbacksShuffled ? random : null);
   if (delayMs === 0) onEnded();
   else setTimeout(onEnded, delayMs).unref();
@@ -151,9 +157,7 @@ function resultOf(jobId: string, { payload }: Job): string {
   return `{"jobId":"${jobId}","payload":${echo}}`;
 }
 
-function createIdle(): CallbackCounts {
-  return { pending: 0, sent: 0, taken: 0, refused: 0, givenUp: 0, forged: {} };
-}
+const NO_CALLBACKS = { pending: 0, sent: 0, taken: 0, refused: 0, givenUp: 0, forged: {}, lost: 0 };
 
 const INVALID = problem(
   400,

@@ -39,6 +39,8 @@ const change = z
     /** `/async`: time from the answer to the callback; 0 = before the answer. `callbackJitterMs` adds up to that much. */
     callbackDelayMs: z.number().min(0).max(86_400_000),
     callbackJitterMs: z.number().min(0).max(86_400_000),
+    /** Share of callbacks sent before the answer whatever the delay. */
+    callbackEarlyRate: rate,
     /** Share of jobs that end and are never called back. */
     callbackMissingRate: rate,
     /** Share of callbacks sent twice. */
@@ -73,6 +75,7 @@ export const DEFAULT_SETTINGS: Settings = {
   jobLostRate: 0,
   callbackDelayMs: 100,
   callbackJitterMs: 0,
+  callbackEarlyRate: 0,
   callbackMissingRate: 0,
   callbackDoubledRate: 0,
   callbackForgedRate: 0,
