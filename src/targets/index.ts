@@ -1,23 +1,16 @@
-/** The registry: one line per target, and the plan that an operation on it gets at submit. */
+/** The room's door: targets by name, and the plan that an operation on one gets at submit. */
 import type { Chunk } from '../model/chunk.ts';
 import { TrancheError } from '../model/errors.ts';
 import { DIRECT_CHUNKS_MAX, HISTORY_EVENTS_MAX } from '../model/limits.ts';
 import type { Plan } from '../model/plan.ts';
-import { contacts } from './contacts.ts';
 import { acceptsText, createItemReader, createItemTexts, type ItemText, rowText } from './item-reader.ts';
-import { noop } from './noop.ts';
-import { products } from './products.ts';
+import * as registry from './registry.ts';
 import type { ItemLabel, Target } from './target.ts';
 import { type TargetView, viewTarget } from './target-views.ts';
-import { async, sync } from './vendor-jobs.ts';
 
-export const TARGETS: readonly Target[] = [
-  anyItem(products),
-  anyItem(contacts),
-  anyItem(noop),
-  anyItem(sync),
-  anyItem(async),
-];
+export const TARGETS: readonly Target[] = Object.values(registry)
+  .map(anyItem)
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 export const targetNames: readonly string[] = TARGETS.map((target) => target.name);
 
@@ -154,6 +147,6 @@ export function createTargetRegistry(defaults: PlanDefaults) {
 }
 
 /** Forgets the item's type: safe because a slice gives `apply*` only what the same target's schema has let through. */
-function anyItem<Item>(target: Target<Item>): Target {
+function anyItem(target: (typeof registry)[keyof typeof registry]): Target {
   return target as unknown as Target;
 }

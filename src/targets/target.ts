@@ -1,5 +1,5 @@
 /**
- * What a target is: one file, in a fixed order of paragraphs (item schema, plan, apply), and one line in `index.ts`.
+ * What a target is: one file, in a fixed order of paragraphs (item schema, plan, apply), and one line in `registry.ts`.
  * The plan is resolved at submit and travels with the operation; what applies an item runs in slices.
  */
 import { compile, type ZodType } from 'zod';

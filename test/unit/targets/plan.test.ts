@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { findTarget, resolvePlan, targetNames } from '../../../src/targets/index.ts';
 
 test('the registry knows its targets by name', () => {
-  expect(targetNames).toEqual(['products', 'contacts', 'noop', 'sync', 'async']);
+  expect(targetNames).toEqual(['async', 'contacts', 'noop', 'products', 'sync']);
   expect(findTarget('products').name).toBe('products');
 });
 
