@@ -8,7 +8,7 @@ import { asOperation } from '../../fixtures/stack/client.ts';
 import { eventually } from '../../fixtures/stack/eventually.ts';
 import { allAppliedOnce, resultsThatMatch, tell } from '../../fixtures/stack/faults.ts';
 import { largeBody, noopLines, productLines, productRows, slowBody } from '../../fixtures/stack/items.ts';
-import { residentMiB } from '../../fixtures/stack/processes.ts';
+import { growthWhile } from '../../fixtures/stack/memory.ts';
 import { type Stack, startStack } from '../../fixtures/stack/stack.ts';
 import { watchOperation } from '../../fixtures/stack/watch.ts';
 
@@ -25,26 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 beforeEach(() => stack.vendor.reset());
-
-/** Most that the API's resident memory grows by while `work` runs, in MiB; 0 where the system does not tell. */
-async function growthWhile<Result>(work: () => Promise<Result>): Promise<{ result: Result; growthMiB: number }> {
-  const api = stack.pidOf('api');
-  const before = (await residentMiB(api)) ?? 0;
-  let peak = before;
-  let done = false;
-  const sampling = (async () => {
-    while (!done) {
-      peak = Math.max(peak, (await residentMiB(api)) ?? 0);
-      await new Promise((wake) => setTimeout(wake, 50));
-    }
-  })();
-  const result = await work().finally(() => {
-    done = true;
-  });
-  await sampling;
-  expect(stack.pidOf('api')).toBe(api);
-  return { result, growthMiB: peak - before };
-}
 
 describe('large inputs', () => {
   it('run 100,000 rows of CSV to the end, each row applied once', async () => {
@@ -65,7 +45,7 @@ describe('large inputs', () => {
     const items = 1_000_000;
     const startedAt = performance.now();
     const upload = () => stack.client.accept({ body: noopLines(items), target: 'noop' });
-    const { result, growthMiB } = await growthWhile(upload);
+    const { result, growthMiB } = await growthWhile(stack, upload);
     const ended = await stack.client.ended(result.id);
     expect(ended).toMatchObject({ outcome: 'succeeded', counts: { total: items, succeeded: items } });
     const tookMs = performance.now() - startedAt;
@@ -171,7 +151,7 @@ describe('a huge body', () => {
   it('with a line of 600 MiB costs that item, and no memory', async () => {
     const good = '{"type":"update","id":1,"product":{"price":1}}\n';
     const body = () => largeBody(`${good}{"x":"`, 'x', 600 * MIB, `"}\n${good}`);
-    const { result, growthMiB } = await growthWhile(() => stack.client.accept({ body: body() }));
+    const { result, growthMiB } = await growthWhile(stack, () => stack.client.accept({ body: body() }));
     const ended = await stack.client.ended(result.id);
     expect(ended).toMatchObject({ counts: { total: 3, succeeded: 2, failed: 1 } });
     const { sample } = await resultsThatMatch(stack.client, ended);
@@ -183,7 +163,7 @@ describe('a huge body', () => {
   it('of 1 GB of newlines has no items, and costs no memory', async () => {
     const before = await blobsOf(stack.dataDir);
     const submit = () => stack.client.submit({ body: largeBody('', '\n', 1_000_000_000, '') });
-    const { result, growthMiB } = await growthWhile(submit);
+    const { result, growthMiB } = await growthWhile(stack, submit);
     expect(result).toMatchObject({ status: 422, body: { code: 'no_items' } });
     tell(`1 GB of newlines: ${result.tookMs.toFixed(0)} ms, the API grew by ${growthMiB.toFixed(0)} MiB`);
     expect(growthMiB).toBeLessThan(GROWTH_MAX_MIB);
@@ -197,7 +177,7 @@ describe('a huge body', () => {
     // 64 GiB inflated: who reads on does not answer in time.
     const bomb = () => Readable.from([items, ...Array.from({ length: 1_024 }, () => filler)]);
     const submit = () => stack.client.submit({ body: bomb(), target: 'noop', headers: { 'content-encoding': 'gzip' } });
-    const { result, growthMiB } = await growthWhile(submit);
+    const { result, growthMiB } = await growthWhile(stack, submit);
     expect(result).toMatchObject({ status: 413, body: { code: 'content_too_large' } });
     tell(`a gzip bomb: ${result.tookMs.toFixed(0)} ms, the API grew by ${growthMiB.toFixed(0)} MiB`);
     expect(growthMiB).toBeLessThan(GROWTH_MAX_MIB);
