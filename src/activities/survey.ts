@@ -1,6 +1,6 @@
 /** Reads what the log says of an operation whose workflow was lost, so that its next workflow goes on from there. */
 import { heartbeat } from '@temporalio/activity';
-import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
+import { addTallies, decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { ChunkState, SurveyAnswer, SurveyInput } from '../model/workflow-contract.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -17,8 +17,8 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
     let nextChunk = 0;
     for (let first = 0; first < chunkItems.length; first += READ_AHEAD) {
       const ordinals = Array.from({ length: Math.min(READ_AHEAD, chunkItems.length - first) }, (_, i) => first + i);
-      const tallies = await Promise.all(ordinals.map((ordinal) => tallyOf(deps, { uid: ref.uid, run, ordinal })));
-      for (const [i, { tally, begun }] of tallies.entries()) {
+      const standings = await Promise.all(ordinals.map((ordinal) => standingOf(deps, { uid: ref.uid, run, ordinal })));
+      for (const [i, { tally, begun }] of standings.entries()) {
         const ordinal = first + i;
         if (begun) nextChunk = ordinal + 1;
         if (decidedItems(tally) >= (chunkItems[ordinal] ?? 0)) finished = addTallies(finished, tally);
@@ -42,10 +42,7 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
   };
 }
 
-async function tallyOf(deps: Pick<ActivityDeps, 'segments'>, at: { uid: string; run: number; ordinal: number }) {
-  const [tally, journals]: [Tally, string[]] = await Promise.all([
-    deps.segments.tallyOf(at),
-    deps.segments.journals(at),
-  ]);
-  return { tally, begun: decidedItems(tally) > 0 || journals.length > 0 };
+async function standingOf(deps: Pick<ActivityDeps, 'segments'>, at: { uid: string; run: number; ordinal: number }) {
+  const [{ tally, begun }, journals] = await Promise.all([deps.segments.standing(at), deps.segments.journals(at)]);
+  return { tally, begun: begun || journals.length > 0 };
 }

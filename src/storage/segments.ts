@@ -96,6 +96,12 @@ export function createSegments(store: BlobStore) {
 
     /** Of all committed rows. */
     tallyOf: async (ref: ChunkLogRef): Promise<Tally> => tallyOf(await readSegments(store, ref)),
+
+    /** `begun`: something is committed, if only items that have to wait. */
+    async standing(ref: ChunkLogRef): Promise<{ readonly tally: Tally; readonly begun: boolean }> {
+      const segments = await readSegments(store, ref);
+      return { tally: tallyOf(segments), begun: segments.compacted !== null || segments.nextSeq > 0 };
+    },
   };
 }
 
