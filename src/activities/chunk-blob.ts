@@ -2,7 +2,7 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { type Chunk, decodeChunk } from '../model/chunk.ts';
 import type { ChunkSource, OperationRef } from '../model/workflow-contract.ts';
-import { chunkKey } from '../storage/keys.ts';
+import { chunkKey, chunkPrefix } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
 
 export interface ChunkPlace {
@@ -19,6 +19,10 @@ export async function readChunk(deps: Pick<ActivityDeps, 'store' | 'records'>, p
   const { ref, ordinal, source } = place;
   const blob = source.kind === 'record' ? null : await deps.store.get(chunkKey(source.prefix, ordinal));
   if (blob !== null) return decodeChunk(blob);
+  // A retry's choice stands nowhere else: the submission's chunks in its place would be applied as a whole.
+  if (source.kind === 'blobs' && source.prefix !== chunkPrefix(ref.uid)) {
+    throw ApplicationFailure.retryable(`chunk ${ordinal} under ${source.prefix} is gone`, 'chunk_missing');
+  }
   const record = await deps.records.readRecord(ref.account, ref.id);
   if (record?.uid !== ref.uid) {
     throw ApplicationFailure.retryable(`operation ${ref.id} has no record in this store`, 'record_missing');

@@ -25,7 +25,7 @@ export interface Selection {
   readonly record: OperationRecord;
   /** The retries before this one. */
   readonly runs: readonly RunRecord[];
-  readonly request: Pick<RetryRequest, 'outcomes' | 'codes' | 'indexes' | 'signal'>;
+  readonly request: Pick<RetryRequest, 'outcomes' | 'codes' | 'indexes'>;
   readonly corrections: RunLayer | null;
 }
 
@@ -38,7 +38,7 @@ export async function select(
   selection: Selection,
   choose: (item: ChosenItem) => Promise<void> | null,
 ): Promise<Tally> {
-  const { record, runs, request } = selection;
+  const { record, runs } = selection;
   const complaints = createComplaints();
   const wanted = createFilter(selection, complaints);
   const corrected = await openCorrectedItems({ ...deps.storage, ...deps }, record, selection.corrections);
@@ -52,7 +52,6 @@ export async function select(
     for (const line of splitLines(lines)) {
       const turn = breathe();
       if (turn !== null) await turn;
-      if (turn !== null && request.signal.aborted) throw clientGone();
       const index = indexOfLine(line);
       const outcome = outcomeInLine(line) as ItemOutcome;
       const asked = corrected.cursor.at(index);
@@ -147,10 +146,6 @@ function createChooser({ corrected, complaints, run }: ChooserParts): (candidate
     const keyRun = outcome === 'failed' ? run : (chunk.chosen?.keyRuns[position] ?? 1);
     return { index, line: chunk.lines[position] ?? 0, keyRun, content: item.ok ? item.text : item.fault };
   };
-}
-
-function clientGone(): TrancheError {
-  return new TrancheError('client_gone', 'the client went away before its retry was accepted');
 }
 
 function nothingChosen(): TrancheError {

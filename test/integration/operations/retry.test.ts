@@ -20,8 +20,10 @@ import { createRecords } from '../../../src/storage/records.ts';
 import { createSegments } from '../../../src/storage/segments.ts';
 import {
   ACTOR,
+  eventually,
   type Folder,
   keysUnder,
+  lazyClient,
   openFolder,
   operationsOn,
   request,
@@ -282,6 +284,37 @@ describe('a retry', () => {
     expect(lines.map((line) => Number(line.split(' ')[0]))).toEqual(
       Array.from({ length: total }, (_, n) => n).filter((n) => n % 3 !== 0 || n === run.firstIndexes[1]),
     );
+  });
+});
+
+describe('a retry while Temporal is away', () => {
+  it('is accepted, and begins by itself once the server is back, in a workflow that says which run it is', async () => {
+    const away = operationsOn(folder.store, lazyClient(1), { startDeadlineMs: 200, statusDeadlineMs: 200 });
+    const account = `account-${accounts++}`;
+    const { operation } = await away.submit(request(FIVE, { account }));
+    const record = await createRecords(folder.store).readRecord(account, operation.id);
+    if (record === null) throw new Error('no record');
+    await end(record, 1, await commit(record, 1, 0, MIXED));
+    expect((await away.retry(asking(record))).operation).toMatchObject({ run: 2, state: 'queued', live: false });
+    expect((await away.retry(asking(record))).replayed).toBe(true);
+    const marker = `${record.uid}-2`;
+    const records = createRecords(folder.store);
+    const standing = await records.readOpen(marker);
+    if (standing === null) throw new Error('no marker');
+    await records.putOpen({ ...standing, leaseAt: Date.now() - 10_000 });
+    const reconciling = operationsOn(folder.store, env.client);
+    reconciling.start();
+    try {
+      const handle = env.client.workflow.getHandle(`${account}/${operation.id}`);
+      const { memo } = await eventually(() => handle.describe());
+      expect(memo).toMatchObject({ run: 2 });
+      // The marker of the run that has ended is taken away; that of the retry stays.
+      expect(await records.readOpen(marker)).not.toBeNull();
+      await end(record, 2, EMPTY_TALLY);
+      await records.putOpen({ ...standing, leaseAt: Date.now() - 10_000 });
+    } finally {
+      await reconciling.stop();
+    }
   });
 });
 
