@@ -4,7 +4,7 @@ import { actionIdOf, readActionId } from './bulk-action-id.ts';
 import { countsOf } from './bulk-action-view.ts';
 import type { ApiApp, ApiContext, AppDeps } from './context.ts';
 import { attachment } from './downloads.ts';
-import { type LogFilter, type LogRow, ROW_STATUSES, rowsOf, toLogCsv } from './log-rows.ts';
+import { type LogFilter, type LogRow, placeOf, ROW_STATUSES, rowsOf, toLogCsv } from './log-rows.ts';
 import { type PageAsked, pageHeaders, readPage } from './pages.ts';
 import { readWord } from './query.ts';
 import { VARY } from './render.ts';
@@ -26,10 +26,10 @@ function logsHandler(deps: AppDeps): Handler {
     const format = readWord(['json', 'csv'], 'format', c.req.query('format')) ?? 'json';
     const asked = readPage(c, { default: ROWS_DEFAULT, max: ROWS_MAX });
     const guarded = readWord(['spreadsheet'], 'escape', c.req.query('escape')) !== undefined;
-    const results = await deps.operations.results({ account, id });
+    const results = await deps.operations.results({ account, id, fromIndex: placeOf(asked, filter) });
     const headers = { ...PRIVATE, 'Results-Complete': results.complete ? '?1' : '?0' };
     if (format === 'csv') {
-      const rows = toLogCsv(results.lines, { filter, asked, guarded });
+      const rows = toLogCsv(results.lines, { filter, asked, guarded, complete: results.complete });
       const name = `${actionIdOf(c, results.operation)}-logs.csv`;
       const type = 'text/csv; charset=utf-8; header=present';
       return answerStream(c, deps, rows, { ...headers, 'Content-Type': type, 'Content-Disposition': attachment(name) });
@@ -59,7 +59,8 @@ async function readPageOf(results: Results, filter: LogFilter, { page, limit }: 
   const from = (page - 1) * limit;
   let seen = 0;
   if (known !== null && from >= known && results.complete) return { data, total: known };
-  for await (const rows of rowsOf(results.lines, filter)) {
+  for await (const { firstIndex, rows } of rowsOf(results.lines, filter)) {
+    if (results.complete && placeOf({ page, limit }, filter) > 0) seen = firstIndex;
     for (const row of rows) {
       if (seen >= from && data.length < limit) data.push(row());
       seen++;

@@ -31,13 +31,21 @@ const STATUS_OF: Readonly<Record<string, RowStatus>> = {
   cancelled: 'SKIPPED',
 };
 
+export interface LogPiece {
+  /** Index of the item that its first line is of, whether that row fits or not. */
+  readonly firstIndex: number;
+  readonly rows: readonly (() => LogRow)[];
+}
+
 /** Piece by piece the rows that fit; a row is only parsed when it is wanted, or when its entity key decides. */
 export async function* rowsOf(
   lines: AsyncIterable<Buffer>,
   { status, entityKey }: LogFilter,
-): AsyncGenerator<(() => LogRow)[]> {
+): AsyncGenerator<LogPiece> {
   for await (const piece of lines) {
     const rows: (() => LogRow)[] = [];
+    // Every result line begins so (model/result-line.ts).
+    const firstIndex = Number(/^\{"index":(\d+)/.exec(piece.toString('latin1', 0, 24))?.[1] ?? 0);
     for (const line of linesOf(piece)) {
       if (status !== null && STATUS_OF[outcomeInLine(line)] !== status) continue;
       if (entityKey === null) rows.push(() => toRow(line));
@@ -46,7 +54,7 @@ export async function* rowsOf(
         if (row.entityKey?.toLowerCase() === entityKey) rows.push(() => row);
       }
     }
-    if (rows.length > 0) yield rows;
+    if (rows.length > 0) yield { firstIndex, rows };
   }
 }
 
@@ -94,8 +102,15 @@ function entityKeyOf(row: Line): string | null {
 
 const ROWS_PER_PIECE = 1_000;
 
+/** What may be left out before a page: in a whole log without a filter, the row of an index stands at that place. */
+export function placeOf(asked: PageAsked | null, { status, entityKey }: LogFilter): number {
+  return asked === null || status !== null || entityKey !== null ? 0 : (asked.page - 1) * asked.limit;
+}
+
 export interface LogCsv {
   readonly filter: LogFilter;
+  /** Every row is there. */
+  readonly complete: boolean;
   /** null = all of them. */
   readonly asked: PageAsked | null;
   /** Cells that a spreadsheet would run as a formula get a `'` in front. */
@@ -108,7 +123,8 @@ export async function* toLogCsv(lines: AsyncIterable<Buffer>, csv: LogCsv): Asyn
   const from = csv.asked === null ? 0 : (csv.asked.page - 1) * csv.asked.limit;
   const until = csv.asked === null ? Infinity : from + csv.asked.limit;
   let seen = 0;
-  for await (const rows of rowsOf(lines, csv.filter)) {
+  for await (const { firstIndex, rows } of rowsOf(lines, csv.filter)) {
+    if (csv.complete && placeOf(csv.asked, csv.filter) > 0) seen = firstIndex;
     for (let at = 0; at < rows.length; at += ROWS_PER_PIECE) {
       const wanted = rows.slice(at, at + ROWS_PER_PIECE).filter((_, n) => seen + n >= from && seen + n < until);
       seen += Math.min(ROWS_PER_PIECE, rows.length - at);

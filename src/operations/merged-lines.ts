@@ -5,7 +5,7 @@ import { renderResultLine } from '../model/result-line.ts';
 import { indexOfLine, joinLines, splitLines } from '../storage/segments.ts';
 import { firstIndexes, inOrder } from './chunk-walk.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
-import { chunksOfFirst, chunksOfRun, type RunChunks } from './runs.ts';
+import { chunksOfFirst, chunksOfRun, ordinalOf, type RunChunks } from './runs.ts';
 
 export interface LinesDeps {
   readonly storage: OperationsStorage;
@@ -18,6 +18,8 @@ export interface LinesRequest {
   readonly runs: readonly RunRecord[];
   /** The latest run has ended: every item has a line. */
   readonly complete: boolean;
+  /** Chunks that are wholly below it are left out, where no retry lies over them. Absent = 0. */
+  readonly fromIndex?: number;
 }
 
 /** The lines of consecutive items below index `to`. */
@@ -28,12 +30,13 @@ interface Piece {
 
 /** Whole lines, many per buffer; about a chunk's. */
 export async function* mergedLines(deps: LinesDeps, request: LinesRequest): AsyncGenerator<Buffer, void, void> {
-  const { record, runs, complete } = request;
-  let pieces = firstPieces(deps, record, complete || runs.length > 0);
+  const { record, runs, complete, fromIndex = 0 } = request;
+  const ended = complete || runs.length > 0;
+  let pieces = firstPieces(deps, record, { ended, fromIndex: runs.length === 0 ? fromIndex : 0 });
   for (const [i, run] of runs.entries()) {
     // Only the latest run can be in work.
-    const ended = complete || i < runs.length - 1;
-    pieces = overlay(pieces, takenUp(deps, record, chunksOfRun(deps.storage.store, run), ended));
+    const runEnded = complete || i < runs.length - 1;
+    pieces = overlay(pieces, takenUp(deps, record, chunksOfRun(deps.storage.store, run), runEnded));
   }
   for await (const { lines } of pieces) if (lines.length > 0) yield lines;
 }
@@ -41,10 +44,11 @@ export async function* mergedLines(deps: LinesDeps, request: LinesRequest): Asyn
 async function* firstPieces(
   deps: LinesDeps,
   record: OperationRecord,
-  ended: boolean,
+  { ended, fromIndex }: { readonly ended: boolean; readonly fromIndex: number },
 ): AsyncGenerator<Piece, void, void> {
   const { chunkItems } = record;
   const firsts = firstIndexes(chunkItems);
+  const from = Math.max(0, ordinalOf(firsts, fromIndex));
   const chunks = chunksOfFirst(deps.storage.store, record, firsts);
   const read = async (ordinal: number): Promise<Piece> => {
     const items = chunkItems[ordinal] ?? 0;
@@ -54,7 +58,7 @@ async function* firstPieces(
     const all = (await withGaps(deps, record, { chunks, ordinal, ended }, lines)).map(({ line }) => line);
     return { lines: joinLines(all.filter((line) => line !== null)), to };
   };
-  yield* inOrder(chunkItems.length, read);
+  yield* inOrder(chunkItems.length - from, (n) => read(from + n));
 }
 
 /** An item that a run took up; without a line while it is not decided. */

@@ -166,6 +166,8 @@ export interface ResultsRequest {
   readonly account: string;
   readonly id: string;
   readonly outcome?: ItemOutcome;
+  /** Once ended, lines of items below it need not come: a page far behind is found without all that is before it. */
+  readonly fromIndex?: number;
 }
 
 /** Results so far, in input order. `lines` yields NDJSON: whole lines, many per buffer. */

@@ -19,13 +19,13 @@ export interface ResultsDeps {
 
 export function createResults(deps: ResultsDeps): (request: ResultsRequest) => Promise<Results> {
   const { storage, status, storeDeadlineMs } = deps;
-  return async ({ account, id, outcome }) => {
+  return async ({ account, id, outcome, fromIndex = 0 }) => {
     // The state first: an operation that had ended by then has all its lines.
     const operation = await status.get(account, id);
     const complete = operation.state === 'ended';
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
-    const lines = mergedLines(deps, { record, runs, complete });
+    const lines = mergedLines(deps, { record, runs, complete, fromIndex: complete ? fromIndex : 0 });
     return { operation, complete, lines: outcome === undefined ? lines : filterLines(lines, outcome) };
   };
 }

@@ -18,7 +18,11 @@ export function createSkipReasons(results: (request: ResultsRequest) => Promise<
     const name = `${account}/${id}/${run}`;
     const known = ended.get(name);
     if (known !== undefined) return await known;
-    const counting = results({ account, id, outcome: 'skipped' }).then(({ lines }) => countReasons(lines));
+    const counting = results({ account, id, outcome: 'skipped' }).then(async ({ operation, complete, lines }) => {
+      // A retry has begun meanwhile: these are not the reasons of the run that was asked about.
+      if (!complete || operation.run !== run) ended.delete(name);
+      return await countReasons(lines);
+    });
     ended.set(name, counting);
     counting.catch(() => ended.delete(name));
     return await counting;

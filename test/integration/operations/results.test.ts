@@ -87,6 +87,20 @@ async function accept(body: string, over: Parameters<typeof request>[1] = {}) {
 }
 
 describe('results', () => {
+  it('begin near the index asked for once ended, and at the beginning until then', async () => {
+    const { account, id } = await accept('1\n2\n3\n4\n5\n6\n7\n', { intake: { chunkItems: 2 } });
+    const indexesFrom = async (fromIndex: number) => {
+      const { lines } = await operations.results({ account, id, fromIndex });
+      return [...(await textOf(lines)).matchAll(/"index":(\d+)/g)].map(([, index]) => Number(index));
+    };
+    expect(await indexesFrom(5)).toEqual([]);
+    await end(account, id, { cancelled: 7 });
+    expect(await indexesFrom(0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(await indexesFrom(3)).toEqual([2, 3, 4, 5, 6]);
+    expect(await indexesFrom(6)).toEqual([6]);
+    expect(await indexesFrom(1_000_000)).toEqual([6]);
+  });
+
   it('come in input order while it runs, without what is not decided', async () => {
     const { account, id, record } = await accept('{"n":0}\n{"n":1}\n{"n":2}\n');
     await commit(record.uid, 0, 0, [{ index: 2, outcome: 'succeeded' }]);

@@ -11,7 +11,11 @@ const ROWS = [
   { label: { email: 'b@example.com' }, outcome: 'cancelled' },
   { label: { email: '=c@example.com' }, outcome: 'unknown', error: { ...ERROR, message: 'lost' } },
 ] as const;
-const TEXT = ROWS.map((row, index) => `${renderResultLine({ index, line: index + 2, attempts: 1, ...row })}\n`);
+const textOf = (piece: number) =>
+  ROWS.map((row, n) => {
+    const index = piece * ROWS.length + n;
+    return `${renderResultLine({ index, line: index + 2, attempts: 1, ...row })}\n`;
+  }).join('');
 const LOG = [
   { line: 2, entityKey: 'a@example.com', status: 'SUCCESS', reason: null },
   { line: 3, entityKey: null, status: 'FAILED', reason: 'email: "x", is none' },
@@ -22,12 +26,9 @@ const LOG = [
 
 /** `pieces` result pieces of the five rows above; `read` counts those that were asked for. */
 function logged(pieces = 1) {
-  const counter = { read: 0 };
+  const counter = { read: 0, skipped: 0 };
   async function* lines() {
-    for (; counter.read < pieces; ) {
-      counter.read++;
-      yield Buffer.from(TEXT.join(''));
-    }
+    while (counter.read < pieces) yield Buffer.from(textOf(counter.read++));
   }
   const n = pieces;
   const counts = {
@@ -41,7 +42,11 @@ function logged(pieces = 1) {
     unknown: n,
   };
   const operation = viewOf({ id: 'op', state: 'ended', outcome: 'partially_succeeded', counts });
-  const results = async () => ({ operation, complete: true, lines: lines() });
+  const results = async ({ fromIndex = 0 }) => {
+    counter.skipped = Math.floor(fromIndex / ROWS.length);
+    counter.read = counter.skipped;
+    return { operation, complete: true, lines: lines() };
+  };
   return { counter, app: appOver({ results }).app };
 }
 
@@ -83,7 +88,13 @@ describe('the log of a bulk action', () => {
 
   it('reads no further than the page, and nothing for a page behind the last', async () => {
     expect((await get('?limit=10', 1_000)).counter.read).toBe(2);
-    expect((await get('?page=900000&limit=10', 1_000)).counter.read).toBe(0);
+    const { answer, counter } = await get('?page=401&limit=7', 1_000);
+    expect(counter).toEqual({ skipped: 560, read: 562 });
+    expect(((await answer.json()) as { data: { line: number }[] }).data.map(({ line }) => line)).toEqual(
+      Array.from({ length: 7 }, (_, n) => 2_802 + n),
+    );
+    const behind = await get('?page=900000&limit=10', 1_000);
+    expect(behind.counter.read).toBe(behind.counter.skipped);
   });
 
   it('is a CSV to download, whole or by page, with formulas guarded where asked', async () => {
