@@ -27,12 +27,15 @@ const NOT_NOW_RETRY_MS = 200;
 export async function applySlots(run: BatchRun, effects: Effects<Decision>): Promise<SliceEnd | SliceLost> {
   const { control } = run;
   const work = createSlotWork(run, effects);
-  await Promise.race([work.adopt(), aborted(control.signal)]);
-  await work.loop();
-  control.end();
-  const end = work.end();
+  try {
+    await Promise.race([work.adopt(), aborted(control.signal)]);
+    await work.loop();
+  } finally {
+    work.stop();
+    control.end();
+  }
   // Nothing of it is in doubt: what was committed stands in the ledger.
-  return control.lost() ? { begun: [] } : end;
+  return control.lost() ? { begun: [] } : work.end();
 }
 
 function createSlotWork(run: BatchRun, effects: Effects<Decision>) {
@@ -129,9 +132,12 @@ function createSlotWork(run: BatchRun, effects: Effects<Decision>) {
         begin,
         nextDueMs: () => (lots.length === 0 ? null : Math.min(...lots.map(({ dueMs }) => dueMs))),
       }),
-    end(): SliceEnd {
+    /** What is in flight comes to nothing. */
+    stop(): void {
       over = true;
       waiting.abort();
+    },
+    end(): SliceEnd {
       for (const { positions, attempts, dueMs } of lots) {
         if (attempts === 0) continue;
         const row = { notBefore: Math.round(dueMs), attempts, doubt: false };

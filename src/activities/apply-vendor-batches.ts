@@ -26,16 +26,20 @@ interface Member {
 export async function applyVendorBatches(run: BatchRun): Promise<SliceEnd | SliceLost> {
   const { control, journal } = run;
   const work = createBatchWork(run);
-  await workThroughBox({
-    control,
-    lease: run.lease,
-    boxMs: run.input.boxMs,
-    limit: work.limit,
-    mustEnd: () => work.mustEnd() || journal.failure() !== null,
-    begin: work.begin,
-    nextDueMs: work.nextDueMs,
-  });
-  control.end();
+  try {
+    await workThroughBox({
+      control,
+      lease: run.lease,
+      boxMs: run.input.boxMs,
+      limit: work.limit,
+      mustEnd: () => work.mustEnd() || journal.failure() !== null,
+      begin: work.begin,
+      nextDueMs: work.nextDueMs,
+    });
+  } finally {
+    work.stop();
+    control.end();
+  }
   return control.lost() ? { begun: work.abandon() } : work.end();
 }
 
@@ -151,9 +155,12 @@ function createBatchWork(run: BatchRun) {
       const dueMs = queue.hasFresh() ? 0 : queue.nextDueMs();
       return dueMs === null ? null : Math.max(dueMs, closedUntilMs());
     },
-    end(): SliceEnd {
+    /** What is in flight is no longer heard. */
+    stop(): void {
       over = true;
       waiting.abort();
+    },
+    end(): SliceEnd {
       const untouched = queue.hasFresh();
       const left = queue.drain();
       for (const { position, counted, doubt, dueMs } of left) {
@@ -165,11 +172,11 @@ function createBatchWork(run: BatchRun) {
       const waitUntilMs = Math.round(Math.max(soonestMs, closedUntilMs()));
       return { waitUntil: waitUntilMs > Date.now() ? waitUntilMs : null, vendorDown: sawOutage, awaiting: 0 };
     },
-    abandon(): number[] {
-      over = true;
-      waiting.abort();
-      return [...inFlight, ...queue.drain().flatMap(({ doubt, position }) => (doubt ? [position] : []))];
-    },
+    /** Positions that may have had their effect. */
+    abandon: (): number[] => [
+      ...inFlight,
+      ...queue.drain().flatMap(({ doubt, position }) => (doubt ? [position] : [])),
+    ],
   };
 }
 

@@ -11,7 +11,7 @@ export interface BoxLoop {
   readonly limit: () => number;
   /** True: nothing more is to begin in this slice. */
   readonly mustEnd: () => boolean;
-  /** Begins the next piece; null where none may begin now. Never rejects. */
+  /** Begins the next piece; null where none may begin now. */
   readonly begin: () => Promise<void> | null;
   /** Epoch ms at which the next piece may begin; 0 = now; null = none is left. */
   readonly nextDueMs: () => number | null;
@@ -24,16 +24,23 @@ const LOOK_AGAIN_MS = 50;
 
 /**
  * Resolves when nothing is in flight; sooner only where the control's signal is aborted: what is in flight then has to
- * come to nothing by itself.
+ * come to nothing by itself. Rejects as the first piece that does.
  */
 export async function workThroughBox(box: BoxLoop): Promise<void> {
   const { control, lease } = box;
   const endMs = Date.now() + box.boxMs;
-  const closing = () => control.calledHome() || control.endingSoon() || Date.now() >= endMs || box.mustEnd();
+  const isCalled = () => control.signal.aborted || control.calledHome() || control.endingSoon();
+  const closing = () => isCalled() || Date.now() >= endMs || box.mustEnd();
   let active = 0;
+  const broken: { readonly error: unknown }[] = [];
   let wake = () => {};
   control.onWake(() => wake());
   control.signal.addEventListener('abort', () => wake(), { once: true });
+
+  function finish(): void {
+    active--;
+    wake();
+  }
 
   async function fill(): Promise<void> {
     const burstEnd = performance.now() + BURST_MS;
@@ -41,10 +48,13 @@ export async function workThroughBox(box: BoxLoop): Promise<void> {
       const piece = box.begin();
       if (piece === null) return;
       active++;
-      void piece.finally(() => {
-        active--;
-        wake();
-      });
+      piece.then(
+        () => finish(),
+        (error: unknown) => {
+          broken.push({ error });
+          finish();
+        },
+      );
       if (performance.now() > burstEnd) return await nextTurn();
     }
   }
@@ -63,9 +73,10 @@ export async function workThroughBox(box: BoxLoop): Promise<void> {
 
   while (!control.signal.aborted) {
     await fill();
+    for (const { error } of broken) throw error;
     const dueMs = box.nextDueMs() ?? Number.POSITIVE_INFINITY;
     if (active === 0 && (closing() || dueMs >= endMs)) return;
     const mayBegin = active < box.limit() && dueMs <= Date.now() && lease.held() && !closing();
-    if (!mayBegin) await rest(dueMs);
+    if (!mayBegin && !control.signal.aborted) await rest(dueMs);
   }
 }
