@@ -1,6 +1,6 @@
 /** The native surface, `/v1`: submit, read, control. What streams (results, input) is in downloads.ts. */
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../model/operation.ts';
-import { isTimestamp, readSubmitFields, SUBMIT_FIELDS } from '../model/submit-fields.ts';
+import { isTimestamp, readSubmitFields, refusePast, SUBMIT_FIELDS } from '../model/submit-fields.ts';
 import type { Actor, ControlAnswer, ListRequest } from '../operations/operations.ts';
 import { amendRoute } from './amend.ts';
 import { type ApiApp, type ApiContext, type AppDeps, actorOf } from './context.ts';
@@ -36,6 +36,8 @@ export function addNative(app: ApiApp, deps: AppDeps): void {
 function submitHandler(deps: AppDeps): Handler {
   return async (c) => {
     const { target, policy, scheduledAt, metadata } = readSubmitFields(readQuery(c, SUBMIT_FIELDS));
+    // Under a key it may be a request that was accepted when its time lay ahead: the verb can tell.
+    if (c.req.header('Idempotency-Key') === undefined) refusePast(scheduledAt, Date.now());
     const accepted = await submit(c, deps, {
       surface: 'v1',
       target,

@@ -1,7 +1,7 @@
 /** What a client may say beside the items, as text fields: a query string, or the form fields of a multipart body. */
 import { TrancheError } from './errors.ts';
 import { METADATA_BYTES_MAX } from './limits.ts';
-import type { Amendment } from './operation.ts';
+import { type Amendment, isAhead } from './operation.ts';
 
 /** Every field that a submission takes; `target` is read by whoever knows the targets. */
 export const SUBMIT_FIELDS = [
@@ -27,7 +27,7 @@ export interface SubmitFields {
   readonly target: string | null;
   /** Absent members leave the choice to the target. */
   readonly policy: { readonly [name in IntegerField]?: number };
-  /** RFC 3339, in the future; null: not given. */
+  /** RFC 3339, of any time (`refusePast`); null: not given. */
   readonly scheduledAt: string | null;
   /** null: not given, which differs from `{}` where a query and a form are merged. */
   readonly metadata: Readonly<Record<string, unknown>> | null;
@@ -44,10 +44,11 @@ export function readSubmitFields(fields: Readonly<Record<string, string>>): Subm
     if (text !== undefined) policy[name] = readInteger(name, text);
   }
   const metadata = fields['metadata'];
+  const scheduledAt = fields['scheduledAt'];
   return {
     target: fields['target'] ?? null,
     policy,
-    scheduledAt: readSchedule(fields['scheduledAt']),
+    scheduledAt: scheduledAt === undefined ? null : readTime(scheduledAt),
     metadata: metadata === undefined ? null : readMetadata(metadata),
   };
 }
@@ -107,12 +108,9 @@ export function isTimestamp(text: string): boolean {
   return date.getUTCDate() === day && date.getUTCMonth() === month - 1 && !Number.isNaN(Date.parse(text));
 }
 
-/** A time in the past is refused: to run at once what was meant for later would be worse than to say so. */
-function readSchedule(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  const time = readTime(text);
-  if (Date.parse(time) <= Date.now()) throw invalid('scheduledAt', 'scheduledAt is in the past');
-  return time;
+/** To run at once what was meant for later would be worse than to say so. Throws `invalid_policy`. */
+export function refusePast(scheduledAt: string | null, nowMs: number): void {
+  if (scheduledAt !== null && !isAhead(scheduledAt, nowMs)) throw invalid('scheduledAt', 'scheduledAt is in the past');
 }
 
 function readTime(text: string): string {

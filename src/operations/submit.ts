@@ -1,10 +1,10 @@
 /** From a request to an accepted operation: chunks, then the record whose exclusive create decides, then the start. */
 import type { Ingest, Ingested } from '../ingest/ingest.ts';
 import { isTrancheError, TrancheError } from '../model/errors.ts';
-import type { OperationRecord } from '../model/operation.ts';
+import { isAhead, type OperationRecord } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type { QuotaStanding } from '../model/quota.ts';
-import { readSubmitFields } from '../model/submit-fields.ts';
+import { readSubmitFields, refusePast } from '../model/submit-fields.ts';
 import { type Acceptance, type Admission, fateUnknown, isFateKnown } from './admission.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
@@ -42,6 +42,7 @@ export interface Submitted {
 export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Promise<Submitted> {
   const { storage, settings } = deps;
   return async (request) => {
+    const arrivedAtMs = Date.now();
     checkBeforeReading(deps.targets, request);
     await deps.admission.refuseEarly(request);
     const { stagingLeaseMs: leaseMs, storeDeadlineMs } = settings;
@@ -50,10 +51,13 @@ export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Prom
     try {
       const ingested = await receive(deps, request, staging);
       const record = await draft(deps, request, { ingested, staging });
-      acceptance = await deps.admission.admit(record, async () => {
-        await keep('the open marker', staging.assign(record));
-        return await accept(deps, record);
-      });
+      const late = await lateReplay(deps, request, { record, arrivedAtMs });
+      acceptance =
+        late ??
+        (await deps.admission.admit(record, async () => {
+          await keep('the open marker', staging.assign(record));
+          return await accept(deps, record);
+        }));
       if (acceptance.standing !== null) judge(acceptance.standing, record);
     } catch (error) {
       if (isFateKnown(error)) await staging.discard();
@@ -130,6 +134,24 @@ async function draft(deps: SubmitDeps, request: SubmitRequest, received: Receive
     traceId: request.traceId,
     inlineChunk: staging.inlineChunk(),
   };
+}
+
+/**
+ * A time that was over when the request came is refused, except to a request that was accepted while it lay ahead. A
+ * surface that reads its own form says itself what such a time means.
+ */
+async function lateReplay(
+  { storage, settings }: SubmitDeps,
+  request: SubmitRequest,
+  { record, arrivedAtMs }: { readonly record: OperationRecord; readonly arrivedAtMs: number },
+): Promise<Acceptance | null> {
+  const { account, id, scheduledAt } = record;
+  if (request.readFields !== undefined || scheduledAt === null || isAhead(scheduledAt, arrivedAtMs)) return null;
+  const reading = within(settings.storeDeadlineMs, 'the record', storage.records.readRecord(account, id));
+  const standing = await keep('the record', reading);
+  if (standing !== null) return { record, standing };
+  refusePast(scheduledAt, arrivedAtMs);
+  return null;
 }
 
 function readForm(fields: Ingested['fields']): FormFields {

@@ -46,6 +46,24 @@ describe('submit', () => {
     expect(await keysUnder(folder.store, 'open/')).toHaveLength(1);
   });
 
+  it('takes a scheduled request again when its time is over, and refuses one that comes too late at first', async () => {
+    const account = freshAccount();
+    const operations = operationsOn(folder.store, env.client);
+    const scheduledAt = new Date(Date.now() + 700).toISOString();
+    const scheduled = (key: string, body = BODY) => request(body, { account, key, scheduledAt });
+    expect(await operations.submit(scheduled('in-time'))).toMatchObject({ replayed: false });
+    await vi.waitUntil(() => Date.now() > Date.parse(scheduledAt), { timeout: 5_000 });
+    const kept = await keysUnder(folder.store, 'operations/');
+    const again = await operations.submit(scheduled('in-time'));
+    expect(again).toMatchObject({ replayed: true, operation: { id: 'in-time', scheduledAt } });
+    const other = operations.submit(scheduled('in-time', '{"n":9}\n'));
+    await expect(other).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    await expect(operations.submit(scheduled('too-late'))).rejects.toMatchObject({ code: 'invalid_policy' });
+    expect(await keysUnder(folder.store, 'operations/')).toEqual(kept);
+    const lenient = { ...scheduled('surface'), readFields: () => ({}) };
+    expect(await operations.submit(lenient)).toMatchObject({ replayed: false, operation: { state: 'queued' } });
+  });
+
   it('makes one operation and one start of 100 concurrent requests with one key', async () => {
     const account = freshAccount();
     const operations = operationsOn(folder.store, env.client);

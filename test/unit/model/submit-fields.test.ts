@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isTimestamp, readAmendment, readSubmitFields } from '../../../src/model/submit-fields.ts';
+import { isTimestamp, readAmendment, readSubmitFields, refusePast } from '../../../src/model/submit-fields.ts';
 
 describe('submit fields', () => {
   it('leaves what is absent to the target', () => {
@@ -42,7 +42,10 @@ describe('submit fields', () => {
   });
 
   it('refuses a time in the past as such, and takes one to come in any offset', () => {
-    expect(() => readSubmitFields({ scheduledAt: '2001-01-01T00:00:00Z' })).toThrow('in the past');
+    const { scheduledAt } = readSubmitFields({ scheduledAt: '2001-01-01T00:00:00Z' });
+    expect(() => refusePast(scheduledAt, Date.now())).toThrow('in the past');
+    expect(() => refusePast(scheduledAt, Date.parse('2000-12-31T23:59:59Z'))).not.toThrow();
+    expect(() => refusePast(null, Date.now())).not.toThrow();
     expect(readSubmitFields({ scheduledAt: '2999-01-01T00:00:00+02:00' }).scheduledAt).toBe('2998-12-31T22:00:00.000Z');
   });
 
