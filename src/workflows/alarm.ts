@@ -7,7 +7,8 @@ export interface Alarm {
   clear(): void;
 }
 
-export function createAlarm(): Alarm {
+/** It may ring before the time asked for, which was set while an earlier one stood: `onRing` sets it again. */
+export function createAlarm(onRing: () => void): Alarm {
   let scope: CancellationScope | null = null;
   let setForMs = Number.POSITIVE_INFINITY;
 
@@ -26,7 +27,9 @@ export function createAlarm(): Alarm {
       scope = mine;
       setForMs = atMs;
       const ring = () => {
-        if (scope === mine) clear();
+        if (scope !== mine) return;
+        clear();
+        onRing();
       };
       mine.run(() => sleep(Math.max(1, atMs - Date.now()))).then(ring, ring);
     },

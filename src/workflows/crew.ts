@@ -42,7 +42,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   const window = windowOf(plan, chunkItems.length);
   const share = plan.callsPerSecond === null ? null : plan.callsPerSecond / window;
   const waiting = createWaiting(plan);
-  const alarm = createAlarm();
+  const alarm = createAlarm(wakeInTime);
   const shelved: ChunkState[] = [];
   let working = 0;
   let cameHome = 0;
