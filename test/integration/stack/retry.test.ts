@@ -96,6 +96,21 @@ async function temporal<T>(work: (client: TemporalClient) => Promise<T>): Promis
   }
 }
 
+/** Every run that the server knows of; it deletes when it comes to it. */
+async function forget({ workflow, workflowService }: TemporalClient, workflowId: string): Promise<void> {
+  const isForgotten = async () => {
+    const found = await workflow
+      .getHandle(workflowId)
+      .describe()
+      .catch(() => null);
+    if (found === null) return true;
+    const workflowExecution = { workflowId, runId: found.runId };
+    await workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution }).catch(() => {});
+    return false;
+  };
+  await eventually('oblivion', isForgotten, { withinMs: 120_000, everyMs: 500 });
+}
+
 describe('a retry of a partially succeeded operation', () => {
   it('calls only what failed again, once however often it is asked for, and every process sees it', async () => {
     await parts.vendor.configure({ rejectNames: ['bad'] });
@@ -189,19 +204,7 @@ describe('a retry of an operation that was ended early', () => {
       tell(`${how}: ${JSON.stringify(first.counts)}`);
       expect(cancelled).toBeGreaterThan(0);
       await resultsThatMatch(parts.client, first);
-      await temporal(async ({ workflowService, workflow }) => {
-        const workflowExecution = { workflowId: `default/${id}` };
-        await workflowService.deleteWorkflowExecution({ namespace: 'default', workflowExecution });
-        await eventually('oblivion', () =>
-          workflow
-            .getHandle(`default/${id}`)
-            .describe()
-            .then(
-              () => false,
-              () => true,
-            ),
-        );
-      });
+      await temporal((client) => forget(client, `default/${id}`));
       const calledBefore = new Set((await parts.vendor.ledger()).map(({ key }) => key));
       await parts.vendor.configure({ latencyMs: 5 });
       const watches = watchBoth(id);
@@ -219,6 +222,59 @@ describe('a retry of an operation that was ended early', () => {
       expect(succeeded + unknown).toBe(calledBefore.size);
     },
   );
+});
+
+describe('a retry that is ended early itself', () => {
+  it.each(['cancel', 'terminate'] as const)('(%s) tells the truth, and the next one finishes', async (how) => {
+    await parts.vendor.configure({ rejectNames: ['bad'] });
+    const { id } = await parts.client.accept({ body: someBad(4_000), key: randomUUID() });
+    expect(await parts.client.ended(id)).toMatchObject({ counts: { failed: 400, succeeded: 3_600 } });
+    const before = (await parts.vendor.ledger()).at(-1)?.at ?? 0;
+    await parts.vendor.configure({ rejectNames: [], latencyMs: 500 });
+    const watches = watchBoth(id);
+    expect((await retry(id, { fromRun: 1 })).status).toBe(202);
+    await eventually('answers', async () => (await parts.vendor.calls()) > 4_050);
+    if (how === 'cancel') await parts.client.send('POST', `/v1/operations/${id}/cancel`);
+    else await temporal((client) => client.workflow.getHandle(`default/${id}`).terminate('an operator'));
+    const second = await endedRun(id, 2);
+    tell(`${how} during run 2: ${JSON.stringify(second.counts)}`);
+    expect(second.outcome).toBe('cancelled');
+    expect(second.counts.cancelled).toBeGreaterThan(0);
+    await resultsThatMatch(parts.client, second);
+    await parts.vendor.configure({ latencyMs: 5 });
+    expect((await retry(id, { fromRun: 2 }, 1)).status).toBe(202);
+    const third = await endedRun(id, 3);
+    await sawNothingWrong(watches);
+    expect(third).toMatchObject({ outcome: 'succeeded', counts: { succeeded: 4_000 } });
+    await resultsThatMatch(parts.client, third);
+    const calls = (await parts.vendor.ledger()).filter(({ at }) => at > before);
+    expect(effectsOf(calls).doubled).toEqual([]);
+    // What was cancelled or in doubt goes on under the key of the run that took it up.
+    expect(keysOf(calls)).toEqual(every(10, 4_000, ':r2'));
+  });
+});
+
+describe('an item that the vendor refused for now', () => {
+  it('tells its last three attempts, and one that went well at once tells none', async () => {
+    await parts.vendor.configure({ errors: { '500': 1 } });
+    const settled = await fetch(`${urls[0]}/v1/operations?target=products&maximumAttempts=4`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: productLines(1),
+    });
+    const { id } = (await settled.json()) as OperationView;
+    expect(await parts.client.ended(id)).toMatchObject({ counts: { failed: 1 } });
+    const item = await (await fetch(`${urls[1]}/v1/operations/${id}/items/0`)).json();
+    expect(item).toMatchObject({ index: 0, line: 1, outcome: 'failed', run: 1, result: { attempts: 4 } });
+    const attempts = (item as { lastAttempts: { at: string; code: string }[] }).lastAttempts;
+    expect(attempts.map(({ code }) => code)).toEqual(Array(3).fill('vendor_error'));
+    expect([...attempts].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))).toEqual(attempts);
+    await parts.vendor.configure({ errors: {} });
+    expect((await retry(id, { fromRun: 1 })).status).toBe(202);
+    await endedRun(id, 2);
+    const again = await (await fetch(`${urls[1]}/v1/operations/${id}/items/0`)).json();
+    expect(again).toMatchObject({ outcome: 'succeeded', run: 2, lastAttempts: [] });
+  });
 });
 
 describe('kill -9 of the worker during a retry', () => {
