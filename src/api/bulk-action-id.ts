@@ -8,6 +8,7 @@ import { ACCOUNT_HEADER } from './sign-in.ts';
 
 /** In no operation id and in no account's: what stands before it is an account. */
 const SEPARATOR = '~';
+const ACCOUNT_ID = /^[a-z0-9-]{1,40}$/;
 
 /**
  * Where nobody signs in, a form names its account and later requests name none: then the account goes with the id, so
@@ -23,7 +24,8 @@ export function readActionId(c: ApiContext): { readonly account: string; readonl
   const at = named.indexOf(SEPARATOR);
   if (at === -1) return { account: accountAsked(c) ?? c.get('account'), id: operationId(c) };
   const account = named.slice(0, at);
-  if (isSignedIn(c) || toAccountId(account) !== account) throw operationNotFound();
+  const mayBe = isBound(c) ? account === c.get('account') : ACCOUNT_ID.test(account);
+  if (!mayBe) throw operationNotFound();
   return { account, id: asOperationId(named.slice(at + 1)) };
 }
 
@@ -31,7 +33,7 @@ export function readActionId(c: ApiContext): { readonly account: string; readonl
 export function accountListed(c: ApiContext): string | null {
   const asked = accountAsked(c);
   if (asked !== null) return asked;
-  return isSignedIn(c) || c.req.header(ACCOUNT_HEADER) !== undefined ? c.get('account') : null;
+  return isBound(c) ? c.get('account') : null;
 }
 
 /** What `accountId` in a form or a query stands for. Throws `forbidden` where it is not the caller's. */
@@ -39,8 +41,8 @@ export function accountNamed(c: ApiContext, accountId: string | undefined): stri
   const name = accountId?.trim() ?? '';
   if (name === '') return null;
   const account = toAccountId(name);
-  if (isSignedIn(c) && account !== c.get('account')) {
-    throw new TrancheError('forbidden', 'accountId names another account than the one signed in.');
+  if (isBound(c) && account !== c.get('account')) {
+    throw new TrancheError('forbidden', 'accountId names another account than the one of this request.');
   }
   return account;
 }
@@ -49,6 +51,7 @@ function accountAsked(c: ApiContext): string | null {
   return accountNamed(c, c.req.query('accountId'));
 }
 
-function isSignedIn(c: ApiContext): boolean {
-  return c.get('caller').subject !== null;
+/** To one account: by signing in, or by the header, which a gateway may set so that nobody leaves their own. */
+function isBound(c: ApiContext): boolean {
+  return c.get('caller').subject !== null || c.req.header(ACCOUNT_HEADER) !== undefined;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readBulkActionForm } from '../../../src/api/bulk-action-form.ts';
 import { BULK_ACTION_STATUSES, STATUS_MEANINGS, statusOf } from '../../../src/api/bulk-action-view.ts';
+import { toAccountId } from '../../../src/model/account.ts';
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../../../src/model/operation.ts';
 import type { PageRequest, TargetView } from '../../../src/operations/operations.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';
@@ -253,6 +254,25 @@ describe('one bulk action', () => {
       expect((await app.request(`/bulk-actions/${id}${path}`)).status).toBe(404);
     }
     expect((await app.request('/bulk-actions/own')).status).toBe(200);
+  });
+
+  it('is found where its account’s name had to be mapped to an id', async () => {
+    const { app, operations } = appOver({ targets });
+    const account = toAccountId('ACME Inc.');
+    operations.put({ id: 'a', account, target: 'contacts' });
+    const answer = await app.request('/bulk-actions/a?accountId=ACME%20Inc.');
+    const { actionId } = (await answer.json()) as { readonly actionId: string };
+    expect(actionId).toBe(`${account}~a`);
+    expect((await app.request(`/bulk-actions/${actionId}`)).status).toBe(200);
+  });
+
+  it('is another account’s where the header names one, whatever the id and the query say', async () => {
+    const app = action();
+    const headers = { 'Tranche-Account': 'acc-8' };
+    expect((await app.request('/bulk-actions/acc-7~a', { headers })).status).toBe(404);
+    expect((await app.request('/bulk-actions/a?accountId=acc-7', { headers })).status).toBe(403);
+    const own = await app.request('/bulk-actions/acc-7~a', { headers: { 'Tranche-Account': 'acc-7' } });
+    expect(await own.json()).toMatchObject({ actionId: 'a' });
   });
 
   it('has stats whose reasons add up to what was skipped, and stat with three more names', async () => {
