@@ -20,6 +20,10 @@ test('every path worth keeping has stored histories', () => {
       'continue-as-new',
       'vendor-outage',
       'operator-cancel',
+      'scheduled-rescheduled',
+      'amended',
+      'callbacks',
+      'retry-run',
     ]),
   );
 });

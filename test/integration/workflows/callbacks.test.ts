@@ -1,0 +1,176 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Engine, startEngine } from '../../fixtures/engine.ts';
+import { ENGINE_PATHS, state, until } from '../../fixtures/engine-paths.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+const PLAN = { heartbeatTimeoutMs: 1_000, boxMs: 300, callbackTimeoutMs: 60_000 } as const;
+
+async function eventsOf(handle: WorkflowHandle): Promise<number> {
+  return (await handle.describe()).historyLength;
+}
+
+describe('chunks that wait for callbacks', () => {
+  test('end with what came, and with what never came, by its deadline', async () => {
+    const path = ENGINE_PATHS['callbacks'];
+    if (path === undefined) throw new Error('no such path');
+    await path.drive(engine);
+    expect(await engine.summary('callbacks')).toMatchObject({
+      outcome: 'partially_succeeded',
+      tally: { succeeded: 196, unknown: 4 },
+    });
+    expect(engine.performance('callbacks').prepared).toBe(1);
+  });
+
+  test.each([[100], [2]])(
+    'give their place to others: all submit before one is done (%s chunks work without children)',
+    async (directChunksMax) => {
+      const id = `places-${directChunksMax}`;
+      let mayCome = false;
+      const handle = await engine.begin({
+        id,
+        chunks: 6,
+        itemsPerChunk: 10,
+        plan: { ...PLAN, windowMax: 2, directChunksMax },
+        script: { submitMs: 100, callbackAfterMs: () => (mayCome ? 0 : null) },
+      });
+      const { slices, inputs } = engine.performance(id);
+      await until(async () => slices.length === 6);
+      expect(new Set(inputs.slice(0, 6).map(({ ordinal }) => ordinal)).size).toBe(6);
+      expect((await engine.progress(handle)).tally.succeeded).toBe(0);
+      mayCome = true;
+      await handle.signal('arrived', { ordinals: [0, 1, 2, 3, 4, 5] });
+      await handle.result();
+      expect(await engine.summary(id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 60 } });
+      expect(engine.performance(id).slicesAtOnceMax).toBeLessThanOrEqual(2);
+      expect(Math.max(...slices)).toBeLessThanOrEqual(2);
+    },
+  );
+
+  test('see what came while they were paused, and while the workflow continued as new', async () => {
+    let mayCome = false;
+    const handle = await engine.begin({
+      id: 'interrupted',
+      chunks: 2,
+      itemsPerChunk: 10,
+      plan: { ...PLAN, historyEventsMax: 60 },
+      script: { submitMs: 10, callbackAfterMs: () => (mayCome ? 0 : null) },
+    });
+    const { runId } = await handle.describe();
+    const { slices } = engine.performance('interrupted');
+    await until(async () => slices.length === 2);
+    await handle.signal('pause');
+    await state(engine, handle, 'paused');
+    for (let priority = 1; priority <= 40; priority++) await handle.signal('amend', { priority: (priority % 5) + 1 });
+    await until(async () => (await handle.describe()).runId !== runId);
+    expect((await handle.describe()).priority).toMatchObject({ priorityKey: 3, fairnessKey: 'tests' });
+    mayCome = true;
+    await handle.signal('arrived', { ordinals: [0, 1] });
+    await handle.signal('resume');
+    await until(async () => (await engine.summary('interrupted')) !== null);
+    expect(await engine.summary('interrupted')).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 20 } });
+  });
+
+  test('are cancelled as any other', async () => {
+    const handle = await engine.begin({
+      id: 'given-up',
+      chunks: 2,
+      itemsPerChunk: 10,
+      plan: PLAN,
+      script: { submitMs: 10, callbackAfterMs: (_, position) => (position < 4 ? 0 : null) },
+    });
+    await until(async () => engine.performance('given-up').slices.length === 2);
+    await handle.signal('cancel');
+    await handle.result();
+    expect(await engine.summary('given-up')).toMatchObject({
+      outcome: 'cancelled',
+      tally: { succeeded: 8, unknown: 12, cancelled: 0 },
+    });
+  });
+
+  test('cost at most 1,000 history events for 10,000 items whose callbacks trickle in', async () => {
+    const handle = await engine.begin({
+      id: 'ten-thousand',
+      chunks: 4,
+      itemsPerChunk: 2_500,
+      plan: PLAN,
+      // Shuffled, and evenly over twenty seconds.
+      script: { submitMs: 200, callbackAfterMs: (_, position) => ((position * 1_117) % 2_500) * 8 },
+    });
+    await handle.result();
+    expect(await engine.summary('ten-thousand')).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 10_000 } });
+    expect(await eventsOf(handle)).toBeLessThanOrEqual(1_000);
+  }, 60_000);
+});
+
+describe('the step before the first slice', () => {
+  const script = { submitMs: 10, callbackAfterMs: () => 0 };
+
+  test('is called home by a pause, and done from the start after it', async () => {
+    const id = 'prepared-twice';
+    const handle = await engine.begin({
+      id,
+      chunks: 1,
+      itemsPerChunk: 3,
+      plan: { ...PLAN, dedupe: true },
+      script: { ...script, prepareMs: 1_000 },
+    });
+    const seen = engine.performance(id);
+    await until(async () => seen.prepareBegun === 1);
+    await handle.signal('pause');
+    await state(engine, handle, 'paused');
+    expect(seen.slices).toEqual([]);
+    await handle.signal('resume');
+    await handle.result();
+    expect(seen.prepareBegun).toBe(2);
+    expect(await engine.summary(id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 3 } });
+  });
+
+  test('is called home by a cancel: nothing is begun', async () => {
+    const id = 'prepared-never';
+    const handle = await engine.begin({
+      id,
+      chunks: 2,
+      itemsPerChunk: 3,
+      plan: { ...PLAN, dedupe: true },
+      script: { ...script, prepareMs: 60_000 },
+    });
+    await until(async () => engine.performance(id).prepareBegun === 1);
+    await handle.signal('cancel');
+    await handle.result();
+    expect(await engine.summary(id)).toMatchObject({ outcome: 'cancelled', tally: { cancelled: 6 } });
+    expect(engine.performance(id).slices).toEqual([]);
+  });
+
+  test('is not repeated by a workflow that continues as new, but by one that resumes', async () => {
+    const id = 'prepared-once';
+    let mayCome = false;
+    const spec = {
+      id,
+      chunks: 2,
+      itemsPerChunk: 3,
+      plan: { ...PLAN, dedupe: true, historyEventsMax: 40 },
+      script: { submitMs: 10, callbackAfterMs: () => (mayCome ? 0 : null) },
+    };
+    const handle = await engine.begin(spec);
+    const { runId } = await handle.describe();
+    const seen = engine.performance(id);
+    await until(async () => seen.slices.length === 2);
+    for (let priority = 1; priority <= 20; priority++) await handle.signal('amend', { priority: (priority % 5) + 1 });
+    await until(async () => (await handle.describe()).runId !== runId);
+    await until(async () => (await engine.progress(handle)).state === 'running');
+    expect(seen.prepared).toBe(1);
+    await engine.env.client.workflow.getHandle(`tests/${id}`).terminate('lost');
+    const again = await engine.begin({ ...spec, mode: 'resume' });
+    mayCome = true;
+    await until(async () => engine.performance(id).prepared === 1);
+    await until(async () => (await engine.summary(id)) !== null);
+    expect(await engine.summary(id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 6 } });
+    await again.result();
+  });
+});
