@@ -156,7 +156,7 @@ export interface Throttle {
 /**
  * What changes while an operation runs: the answer of the `progress` query, the content of the checkpoint
  * (rewritten at most every 5 s) and of the summary (created exclusively at the end).
- * `revision` rises with every change and never falls within an operation.
+ * `revision` rises with every change and never falls within a run; a later run is newer whatever its revision.
  */
 export interface Progress {
   readonly version: 1;

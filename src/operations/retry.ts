@@ -20,8 +20,11 @@ import { RETRYABLE, select } from './selection.ts';
 import type { OperationsSettings } from './settings.ts';
 import type { Starter } from './starter.ts';
 import type { Status } from './status.ts';
+import { createTurns, type Turns } from './turns.ts';
 import { knownRecord, queuedProgress, toView } from './view.ts';
 
+/** Walks over results that a process makes at once: each holds a few chunks. */
+const WALKS_MAX = 4;
 /** A refusal is answered even where the store hangs; what is left then goes with the operation. */
 const DISCARD_MS = 2_000;
 
@@ -58,6 +61,7 @@ interface Attempt {
 export function createRetry(deps: RetryDeps): (request: RetryRequest) => Promise<Retried> {
   const { storage, status, settings } = deps;
   const { storeDeadlineMs } = settings;
+  const turns = createTurns(WALKS_MAX);
   return async (request) => {
     const { account, id } = request;
     const before = await status.get(account, id);
@@ -69,7 +73,7 @@ export function createRetry(deps: RetryDeps): (request: RetryRequest) => Promise
     if (fromRun === latest) await mustHaveEnded(deps, record, before, latest);
     const attempt = attemptAt(record, request, fromRun + 1);
     try {
-      const { run, begun } = await follow(deps, attempt, latest);
+      const { run, begun } = await follow(deps, attempt, turns);
       if (begun) return { operation: await begin(deps, record, run), replayed: false };
       await discard(deps, attempt);
       return { operation: await replay(deps, record, run), replayed: true };
@@ -120,19 +124,22 @@ async function mustHaveEnded(
 async function follow(
   deps: RetryDeps,
   attempt: Attempt,
-  latest: number,
+  turns: Turns,
 ): Promise<{ readonly run: RunRecord; readonly begun: boolean }> {
   const { record, request, run } = attempt;
   const { storage, ingest, settings } = deps;
   const staging = { request, prefix: attempt.correctionPrefix, total: record.total };
   const corrections = await stageCorrections({ store: storage.store, ingest, settings }, staging);
   const fingerprint = fingerprintOf(request, corrections);
-  const standing = run <= latest ? await readRun(deps, record, run) : null;
-  if (standing !== null) return { run: judge(standing, fingerprint), begun: false };
-  const drafted = await draft(deps, attempt, corrections, fingerprint);
-  const accepted = await accept(deps, record, drafted);
-  if (accepted === null) return { run: drafted, begun: true };
-  return { run: judge(accepted, fingerprint), begun: false };
+  return await turns.take(async () => {
+    // Its twin may have been accepted while this one waited.
+    const standing = await readRun(deps, record, run);
+    if (standing !== null) return { run: judge(standing, fingerprint), begun: false };
+    const drafted = await draft(deps, attempt, corrections, fingerprint);
+    const accepted = await accept(deps, record, drafted);
+    if (accepted === null) return { run: drafted, begun: true };
+    return { run: judge(accepted, fingerprint), begun: false };
+  });
 }
 
 function fingerprintOf({ outcomes, codes, indexes }: RetryRequest, corrections: Corrections | null): string {
