@@ -34,8 +34,18 @@ export function sliceActivity(plan: Plan, amended: Amendment) {
   }).slice;
 }
 
-/** As long as they take: their heartbeats say that they go on. Who is called home need not wait for `prepare`. */
-export const { settle, survey, prepare } = proxyActivities<Activities>({
+/** As long as it takes, replaced as soon as a slice where it is lost; who is called home need not wait for it. */
+export function prepareActivity(plan: Plan, amended: Amendment) {
+  return proxyActivities<Activities>({
+    ...prioritize(amended),
+    heartbeatTimeout: plan.heartbeatTimeoutMs,
+    startToCloseTimeout: '1 day',
+    retry: RETRY,
+  }).prepare;
+}
+
+/** As long as they take: their heartbeats say that they go on. */
+export const { settle, survey } = proxyActivities<Activities>({
   startToCloseTimeout: '1 day',
   heartbeatTimeout: '30s',
   retry: RETRY,

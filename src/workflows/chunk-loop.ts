@@ -12,7 +12,7 @@ import type {
   YieldRequest,
 } from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
-import { afterLoss, afterSlice, throttleOf, waitMs } from './progress.ts';
+import { afterLoss, afterSlice, awaitsOf, throttleOf, waitMs } from './progress.ts';
 
 /** Open while work may begin. Closing it lets no further slice start; `now` also cuts short those that run. */
 export interface Gate {
@@ -48,6 +48,7 @@ export interface ChunkWork {
   readonly plan: Plan;
   readonly run: number;
   readonly source: ChunkSource;
+  readonly itemsOf: (ordinal: number) => number;
   readonly callsPerSecond: number | null;
   readonly amended: Amendment;
   /** Asked before every slice; see `SliceInput.ends`. */
@@ -66,7 +67,10 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
   while (!work.gate.leaving()) {
     const answer = await oneSlice(work, slice, state);
     if (answer === 'not_begun') continue;
-    state = answer === 'lost' ? afterLoss(state) : afterSlice(state, answer, work.plan);
+    state =
+      answer === 'lost'
+        ? afterLoss(state)
+        : { ...afterSlice(state, answer, work.plan), ...awaitsOf(answer, work.itemsOf(state.ordinal)) };
     work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
     if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
     if (state.awaits !== undefined && answer !== 'lost') break;

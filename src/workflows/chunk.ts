@@ -23,7 +23,7 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
     const mustLeave = () => workflowInfo().historyLength > plan.historyEventsMax;
     const report = createReporter(input);
     // The priority is that of the child itself.
-    const fixed = { ref, plan, run, source, callsPerSecond, amended: {} };
+    const fixed = { ref, plan, run, source, itemsOf: () => input.items, callsPerSecond, amended: {} };
     const work = { ...fixed, ends: () => null, gate, report, mustLeave };
     const answer = await workChunk(work, input.state);
     // Its operation knows best when callbacks are to be looked for.

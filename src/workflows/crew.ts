@@ -136,13 +136,14 @@ interface Employer {
 
 /** `isNeeded`: somebody waits for a place, which is given up between two slices. */
 function directly({ input, amended, callsPerSecond }: Terms, ledger: Ledger, isNeeded: () => boolean): Employer {
-  const { ref, plan, run, source } = input;
+  const { ref, plan, run, source, chunkItems } = input;
+  const itemsOf = (ordinal: number) => chunkItems[ordinal] ?? 0;
   const gate = createGate();
-  const ends = () => (input.chunkItems.length === 1 ? ledger.ending() : null);
+  const ends = () => (chunkItems.length === 1 ? ledger.ending() : null);
   const mustLeave = () => isNeeded() || workflowInfo().historyLength > plan.historyEventsMax;
   const report = (chunk: ChunkState, throttle: Parameters<Ledger['report']>[2]) =>
     ledger.report(chunk.ordinal, chunk.tally, throttle);
-  const work = { ref, plan, run, source, callsPerSecond, amended, ends, gate, report, mustLeave };
+  const work = { ref, plan, run, source, itemsOf, callsPerSecond, amended, ends, gate, report, mustLeave };
   return {
     work: (state) => workChunk(work, state),
     callHome: (how) => gate.close(how),

@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import { decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
-import { prepare, settle, survey } from './activities.ts';
+import { prepareActivity, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { freshChunk } from './progress.ts';
@@ -103,6 +103,7 @@ async function rest(ledger: Ledger, { wishes, historyIsLong }: Bounds): Promise<
 /** Marks duplicates before the first slice. Called home in the middle, it is done from the start another time. */
 async function prepareChunks(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
   const { ref, plan, run, source, chunkItems } = input;
+  const prepare = prepareActivity(plan, ledger.amended());
   const scope = new CancellationScope({ cancellable: true });
   let over = false;
   const preparing = scope

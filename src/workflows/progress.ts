@@ -56,8 +56,6 @@ export function changesWork(before: Amendment, after: Amendment): boolean {
 
 /** The box doubles while nobody waits for the slot; it shrinks at once where somebody does. */
 export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): ChunkState {
-  const { awaiting, waitUntil, vendorDown } = answer;
-  const awaits = awaiting > 0 && waitUntil !== null && !vendorDown ? { items: awaiting, until: waitUntil } : null;
   return {
     ordinal: state.ordinal,
     tally: answer.tally,
@@ -65,8 +63,16 @@ export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): 
     probe: answer.vendorDown,
     outages: answer.vendorDown ? state.outages + 1 : 0,
     lost: false,
-    ...(awaits === null ? {} : { awaits }),
   };
+}
+
+/** Whether callbacks are all that the chunk's undecided items wait for: what else is to be done keeps its place. */
+export function awaitsOf(
+  { tally, awaiting, waitUntil, vendorDown }: SliceAnswer,
+  items: number,
+): Pick<ChunkState, 'awaits'> {
+  if (awaiting === 0 || waitUntil === null || vendorDown) return {};
+  return awaiting < items - decidedItems(tally) ? {} : { awaits: { items: awaiting, until: waitUntil } };
 }
 
 export function afterLoss({ awaits: _awaits, ...state }: ChunkState): ChunkState {

@@ -5,6 +5,7 @@ import {
   afterLoss,
   afterSlice,
   amendPlan,
+  awaitsOf,
   changesWork,
   freshChunk,
   runningItems,
@@ -110,12 +111,12 @@ test('a new time, or the same values again, call nobody home', () => {
 });
 
 test('a chunk waits for callbacks only where there is nothing else to do', () => {
-  const waits = { ...answer, awaiting: 7, waitUntil: 9_000 };
-  expect(afterSlice(freshChunk(0, plan()), waits, plan()).awaits).toEqual({ items: 7, until: 9_000 });
-  for (const busy of [{ waitUntil: null }, { vendorDown: true }, { awaiting: 0 }]) {
-    expect(afterSlice(freshChunk(0, plan()), { ...waits, ...busy }, plan())).not.toHaveProperty('awaits');
+  const waits = { ...answer, awaiting: 7, waitUntil: 9_000, tally: { ...EMPTY_TALLY, succeeded: 3 } };
+  expect(awaitsOf(waits, 10)).toEqual({ awaits: { items: 7, until: 9_000 } });
+  for (const busy of [{ waitUntil: null }, { vendorDown: true }, { awaiting: 0 }, { awaiting: 6 }]) {
+    expect(awaitsOf({ ...waits, ...busy }, 10)).toEqual({});
   }
-  const waiting = afterSlice(freshChunk(0, plan()), waits, plan());
+  const waiting = { ...afterSlice(freshChunk(0, plan()), waits, plan()), ...awaitsOf(waits, 10) };
   expect(throttleOf(plan(), waiting, waits, 0)).toBeNull();
   expect(afterSlice(waiting, answer, plan())).not.toHaveProperty('awaits');
   expect(afterLoss(waiting)).not.toHaveProperty('awaits');
