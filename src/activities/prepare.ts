@@ -10,6 +10,7 @@ import type { PrepareAnswer, PrepareInput } from '../model/workflow-contract.ts'
 import { chunkPrefix } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
 import { markDuplicates, type Pace, planPasses, type RunChunks } from './duplicates.ts';
+import { type Lease, startLease } from './lease.ts';
 import { createTableRoom } from './table-room.ts';
 import { targetOf } from './target-of.ts';
 
@@ -22,14 +23,14 @@ export interface PrepareLimits {
 
 const LIMITS: PrepareLimits = { tableKeysMax: 10_000_000, processKeysMax: 12_000_000 };
 
-type PrepareDeps = Pick<ActivityDeps, 'store' | 'records' | 'segments' | 'findTarget' | 'stopping'>;
+type PrepareDeps = Pick<ActivityDeps, 'store' | 'records' | 'segments' | 'findTarget' | 'stopping' | 'heartbeat'>;
 
 export function createPrepare(deps: PrepareDeps, limits: PrepareLimits = LIMITS) {
   const room = createTableRoom(limits.processKeysMax);
   return async function prepare(input: PrepareInput): Promise<PrepareAnswer> {
     const target = targetOf(deps, input.plan.target);
     const ending = endSignal(deps.stopping);
-    const beating = setInterval(() => heartbeat(), HEARTBEAT_MS);
+    const lease = keepLease(deps, input, ending);
     let leave = () => {};
     try {
       const earlier = await runsBefore(deps, input);
@@ -41,14 +42,13 @@ export function createPrepare(deps: PrepareDeps, limits: PrepareLimits = LIMITS)
       const attempt = attemptName();
       return { duplicates: await markDuplicates({ deps, input, earlier, target, passes, attempt, pace }) };
     } finally {
-      clearInterval(beating);
+      lease.stop();
       leave();
       ending.done();
     }
   };
 }
 
-const HEARTBEAT_MS = 1_000;
 /** The event loop is given back after this long, so that heartbeats go out and slices beside it get on. */
 const BURST_MS = 10;
 /** The clock is looked at once for so many items. */
@@ -67,11 +67,29 @@ function createPace(signal: AbortSignal): Pace {
   };
 }
 
-/** Aborted where the workflow no longer wants the marks, or this worker is to stop and another one shall make them. */
+type Ending = ReturnType<typeof endSignal>;
+
+/** Nothing depends on holding it, for marks are the same whoever makes them; but who has lost it should not go on. */
+function keepLease(deps: PrepareDeps, { plan }: PrepareInput, ending: Ending): Lease {
+  const info = activityInfo();
+  return startLease({
+    taskToken: info.taskToken,
+    heartbeatTimeoutMs: info.heartbeatTimeoutMs ?? plan.heartbeatTimeoutMs,
+    grantedAtMs: info.currentAttemptScheduledTimestampMs,
+    beat: deps.heartbeat,
+    beatSdk: heartbeat,
+    onCalledHome: ending.cancel,
+    onLost: ending.lose,
+    onRenewed: () => undefined,
+  });
+}
+
+/** Aborted where the workflow no longer wants the marks, or another worker makes them or shall make them. */
 function endSignal(stopping: AbortSignal) {
   const end = new AbortController();
   const cancelled = cancellationSignal();
   const onCancel = () => end.abort(new CancelledFailure('the operation no longer waits for its marks'));
+  const onLost = () => end.abort(ApplicationFailure.retryable('another worker marks the duplicates', 'lease_lost'));
   const onStop = () => end.abort(ApplicationFailure.retryable('this worker stops', 'worker_stops'));
   // A worker that stops cancels what it runs: that is not the workflow's wish.
   if (stopping.aborted) onStop();
@@ -80,6 +98,8 @@ function endSignal(stopping: AbortSignal) {
   cancelled.addEventListener('abort', onCancel);
   return {
     signal: end.signal,
+    cancel: onCancel,
+    lose: onLost,
     done() {
       stopping.removeEventListener('abort', onStop);
       cancelled.removeEventListener('abort', onCancel);

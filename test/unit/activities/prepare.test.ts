@@ -45,8 +45,10 @@ function inputOf(input: Input): PrepareInput {
   return { version: 1, plan: plan({ target: 'people', dedupe: true }), run: 1, source, ...input };
 }
 
-function activity(limits?: PrepareLimits, stopping = new AbortController().signal) {
-  return createPrepare({ ...storage, findTarget: () => people, stopping }, limits);
+function activity(limits?: PrepareLimits, over: { stopping?: AbortSignal; heartbeat?: () => Promise<boolean> } = {}) {
+  const stopping = new AbortController().signal;
+  const heartbeat = async () => false;
+  return createPrepare({ ...storage, findTarget: () => people, stopping, heartbeat, ...over }, limits);
 }
 
 function execute(input: Input, limits?: PrepareLimits): Promise<PrepareAnswer> {
@@ -178,10 +180,28 @@ describe('prepare', () => {
     expect(await marked(ref.uid, chunkItems)).toEqual(expected(items));
   });
 
+  it.each([
+    ['wants it home', async () => true, { message: expect.stringContaining('no longer waits') }],
+    [
+      'has given it to somebody else',
+      () => Promise.reject(Object.assign(new Error('gone'), { code: 5 })),
+      { type: 'lease_lost', nonRetryable: false },
+    ],
+  ])('ends soon where the server says that it %s', async (_, heartbeat, failure) => {
+    const ref = nextRef();
+    const items = Array.from({ length: 60_000 }, (_, i) => personOf(`${i}@example.com`));
+    const chunkItems = await writeChunks(storage.store, chunkPrefix(ref.uid), items, [30_000]);
+    const input = inputOf({ ref, chunkItems, plan: plan({ target: 'people', dedupe: true, heartbeatTimeoutMs: 30 }) });
+    // Many passes: it would go on for minutes.
+    const prepare = activity({ tableKeysMax: 100, processKeysMax: 12_000_000 }, { heartbeat });
+    const environment = new MockActivityEnvironment({ heartbeatTimeoutMs: 30 }, { logger });
+    await expect(environment.run(prepare, input)).rejects.toMatchObject(failure);
+  });
+
   it('leaves its work to another worker where its own is to stop', async () => {
     const ref = nextRef();
     const chunkItems = await writeChunks(storage.store, chunkPrefix(ref.uid), [personOf('a@b.c')], []);
-    const prepare = activity(undefined, AbortSignal.abort());
+    const prepare = activity(undefined, { stopping: AbortSignal.abort() });
     const running = new MockActivityEnvironment(undefined, { logger }).run(prepare, inputOf({ ref, chunkItems }));
     await expect(running).rejects.toMatchObject({ type: 'worker_stops', nonRetryable: false });
   });
