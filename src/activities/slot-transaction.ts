@@ -113,12 +113,15 @@ function judgeSlot(plan: Plan, { attempts, items }: SlotBatch, answers: Answers)
   const nowMs = Date.now();
   const placed: Placed<Decision>[] = [];
   const again: Extract<Verdict, { kind: 'again' }>[] = [];
+  // Targets may answer with one object for all that went alike.
+  const verdicts = new Map<Applied, Verdict>();
   for (const [i, { position }] of items.entries()) {
     const answer = answers[i];
     if (answer === undefined || answer.kind === 'not_called') return NOT_NOW;
     // The transaction tells what took effect: nothing is ever in doubt.
     const applied = answer.kind === 'transient' ? { ...answer, doubt: false } : answer;
-    const verdict = judge(plan, trial, applied, nowMs, false);
+    const verdict = verdicts.get(answer) ?? judge(plan, trial, applied, nowMs, false);
+    verdicts.set(answer, verdict);
     if (verdict.kind === 'again') again.push(verdict);
     else placed.push({ position, decision: verdict.decision });
   }

@@ -135,20 +135,36 @@ interface Encoded<T> {
 
 /** Most items of a slot went alike: a few bytes then stand for hundreds of outcomes. */
 export function encode<T>(placed: readonly Placed<T>[]): string {
-  const kinds = new Map<string, number>();
+  const kindOf = createKinds<T>();
   const runs: number[] = [];
   let next = -1;
   let last = -1;
   for (const { position, decision } of placed) {
-    const json = JSON.stringify(decision);
-    const kind = kinds.get(json) ?? kinds.size;
-    kinds.set(json, kind);
+    const kind = kindOf.number(decision);
     if (position === next && kind === last) runs[runs.length - 2] = (runs[runs.length - 2] ?? 0) + 1;
     else runs.push(position, 1, kind);
     next = position + 1;
     last = kind;
   }
-  return `{"kinds":[${[...kinds.keys()].join(',')}],"runs":[${runs.join(',')}]}`;
+  return `{"kinds":[${kindOf.all().join(',')}],"runs":[${runs.join(',')}]}`;
+}
+
+/** Numbers decisions by their JSON; one and the same object is rendered once. */
+function createKinds<T>() {
+  const byDecision = new Map<T, number>();
+  const byJson = new Map<string, number>();
+  return {
+    number(decision: T): number {
+      const known = byDecision.get(decision);
+      if (known !== undefined) return known;
+      const json = JSON.stringify(decision);
+      const kind = byJson.get(json) ?? byJson.size;
+      byJson.set(json, kind);
+      byDecision.set(decision, kind);
+      return kind;
+    },
+    all: (): readonly string[] => [...byJson.keys()],
+  };
 }
 
 /** Only `encode` writes what is read here, so it has the written shape. */

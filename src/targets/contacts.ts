@@ -77,6 +77,10 @@ const Contact = z
 const FIELDS = ['email', 'name', 'phone', 'company', 'status', 'age'] as const;
 const FIELD_NAMES: ReadonlySet<string> = new Set(FIELDS);
 
+/** One object for all that went alike: it is judged and recorded once a batch. */
+const CREATED: Applied = { kind: 'succeeded', result: { action: 'created' } };
+const UPDATED: Applied = { kind: 'succeeded', result: { action: 'updated' } };
+
 export const contacts = defineTarget({
   name: 'contacts',
   entity: 'Contact',
@@ -123,7 +127,7 @@ export const contacts = defineTarget({
     return items.map(({ item, index }): Applied => {
       const first = firsts.get(item.email);
       if (first !== undefined && first !== index) return { kind: 'skipped', reason: 'duplicate', duplicateOf: first };
-      return { kind: 'succeeded', result: { action: created.has(item.email) ? 'created' : 'updated' } };
+      return created.has(item.email) ? CREATED : UPDATED;
     });
   },
 });
