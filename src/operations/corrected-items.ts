@@ -40,10 +40,17 @@ export async function openCorrectedItems(
   const [mine, input] = [(await read(0)).header.format, (await readChunk(store, record, 0)).header.format];
   if (mine.kind === 'csv' && input.kind === 'csv') checkColumns(mine.columns, input.columns);
 
+  /** A row that was lost as a whole comes back empty: it is as broken as before. */
+  function textOfRow(original: ItemText, cells: Record<string, string>): string {
+    if (!original.ok && Object.keys(cells).length === 0) return '';
+    return targets.rowText(record.target, cells);
+  }
+
   function textOf(original: ItemText, { chunk, position }: Found<null>): string | Buffer {
     if (mine.kind === 'json') return itemBytes(chunk, position);
     const row = correctedRowOf(chunk, position);
-    if (input.kind === 'csv') return targets.rowText(record.target, cellsOfRow(row, input.columns));
+    if (row.whole !== '') return row.whole;
+    if (input.kind === 'csv') return textOfRow(original, cellsOfRow(row, input.columns));
     const before = original.ok ? original.text.toString('utf8') : '';
     return correctItem(before, row, (text) => targets.acceptsText(record.target, text));
   }
@@ -52,6 +59,7 @@ export async function openCorrectedItems(
     cursor,
     correct(original, correction) {
       const text = Buffer.from(textOf(original, correction));
+      if (!original.ok && text.length === 0) return { item: original, changed: false };
       const changed = !original.ok || !text.equals(original.text);
       return { item: { ok: true, text }, changed };
     },

@@ -35,6 +35,8 @@ export interface CorrectionsDeps {
 }
 
 const INDEX_COLUMN = '_index';
+/** What stands beside the item in its row, where quotes are doubled, too. */
+const ROW_BYTES_MORE = 4_096;
 
 /**
  * Throws what ingest throws, and `invalid_selection` that lists the first faults. Indexes must rise, as they do in the
@@ -74,7 +76,8 @@ export async function stageCorrections(
     return next;
   };
   const { signal, corrections } = request;
-  const ingested = await ingest({ ...corrections, bytesMax, idleTimeoutMs, itemBytesMax, signal }, sink);
+  const rowBytesMax = ROW_BYTES_MORE + 2 * itemBytesMax;
+  const ingested = await ingest({ ...corrections, bytesMax, idleTimeoutMs, itemBytesMax: rowBytesMax, signal }, sink);
   complaints.check('the corrections cannot be taken');
   return await finish(chunks, prefix, ingested);
 }

@@ -21,8 +21,9 @@ export async function createCsvLetters(
   input: ItemFormat,
 ): Promise<AsyncIterable<Buffer>> {
   if (input.kind === 'csv') {
-    const cells = rowCursor(deps, source, input);
-    return render(deps, source, { columns: input.columns.map(columnName), cells });
+    const hasOdd = await hasJsonCorrections(deps, source);
+    const columns = [...(hasOdd ? [WHOLE_ITEM] : []), ...input.columns.map(columnName)];
+    return render(deps, source, { columns, cells: rowCursor(deps, source, { input, hasOdd }) });
   }
   const { members, hasOdd } = await membersOfAll(deps, source);
   const columns = [...(hasOdd ? [WHOLE_ITEM] : []), ...[...members].map(columnName)];
@@ -65,28 +66,47 @@ function toRow(cells: readonly string[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;
 }
 
+/** Corrections that came as JSON do not fit the columns of a CSV: what a target makes of a row cannot be undone. */
+async function hasJsonCorrections({ storage: { store } }: LinesDeps, { runs }: LettersSource): Promise<boolean> {
+  const layers = runs.flatMap(({ corrections }) => (corrections === null ? [] : [corrections]));
+  const kinds = await Promise.all(
+    layers.map(async (layer) => (await readRunChunk(store, layer, 0)).header.format.kind),
+  );
+  return kinds.includes('json');
+}
+
+interface RowColumns {
+  readonly input: CsvFormat;
+  /** The first cell holds items that do not fit the columns. */
+  readonly hasOdd: boolean;
+}
+
 /** The latest correction's cells, else those of the input. */
-function rowCursor({ storage: { store } }: LinesDeps, source: LettersSource, input: CsvFormat): Cursor<CellsOf> {
+function rowCursor({ storage: { store } }: LinesDeps, source: LettersSource, columns: RowColumns): Cursor<CellsOf> {
   const { record, runs } = source;
   const first = chunksOfFirst(store, record, firstIndexes(record.chunkItems));
   const corrections = runs.flatMap(({ corrections }) => (corrections === null ? [] : [corrections])).reverse();
   const layers: Layer<CellsOf>[] = corrections.map((layer) => ({
     firstIndexes: layer.firstIndexes,
     read: (ordinal) => readRunChunk(store, layer, ordinal),
-    open: (chunk) => correctedCells(chunk, input.columns),
+    open: (chunk) => correctedCells(chunk, columns),
   }));
-  const open = (chunk: Chunk): CellsOf => inputCells(chunk, input);
+  const { input, hasOdd } = columns;
+  const open = (chunk: Chunk): CellsOf => {
+    const cellsOf = inputCells(chunk, input);
+    return hasOdd ? (position) => ['', ...cellsOf(position)] : cellsOf;
+  };
   return createLatest([...layers, { firstIndexes: first.firstIndexes, read: first.read, open }]);
 }
 
-function correctedCells(chunk: Chunk, columns: readonly string[]): CellsOf {
+function correctedCells(chunk: Chunk, { input, hasOdd }: RowColumns): CellsOf {
   return (position) => {
     if (chunk.header.format.kind === 'json') {
-      const members = membersOf(itemBytes(chunk, position).toString('utf8'));
-      return columns.map((column) => cellOf(members?.get(column)));
+      return [itemBytes(chunk, position).toString('utf8'), ...input.columns.map(() => '')];
     }
-    const { cells } = correctedRowOf(chunk, position);
-    return columns.map((column) => cells.get(column) ?? '');
+    const { cells, whole } = correctedRowOf(chunk, position);
+    const own = input.columns.map((column) => cells.get(column) ?? '');
+    return hasOdd ? [whole, ...own] : own;
   };
 }
 
@@ -127,11 +147,19 @@ async function membersOfAll(deps: LinesDeps, source: LettersSource): Promise<Mem
       const found = finding instanceof Promise ? await finding : finding;
       const of = found === null ? null : membersOf(textAt(found.opened, found.position));
       if (of === null) hasOdd = true;
-      for (const name of of?.keys() ?? []) members.add(name);
+      for (const name of of?.keys() ?? []) {
+        if (isColumn(name)) members.add(name);
+        else hasOdd = true;
+      }
       if (members.size > MEMBERS_MAX) throw tooManyMembers();
     }
   }
   return { members, hasOdd };
+}
+
+/** A header's names are trimmed, and none is empty. */
+function isColumn(name: string): boolean {
+  return name !== '' && name === name.trim();
 }
 
 function textAt(textOf: TextOf, position: number): string {

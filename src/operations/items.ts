@@ -71,9 +71,12 @@ export function createItems(deps: ItemsDeps): Items {
     },
     async itemInput(account, id, index) {
       const { record, runs } = await factsOf(account, id, index);
-      const corrected = await read(findCorrection(deps, runs, index));
+      const first = await read(placeInFirst(deps, record, index));
+      const isCsv = first.chunk.header.format.kind === 'csv';
+      const corrected = isCsv ? await read(findCorrection(deps, runs, index)) : null;
       if (corrected !== null) return corrected;
-      const { chunk, position } = await read(placeInFirst(deps, record, index));
+      // JSON is kept as it came by every run, a correction as what it made of its item.
+      const { chunk, position } = isCsv ? first : await read(placeOf(deps, record, runs, index));
       const fault = chunk.header.faults.find((each) => each.position === position);
       const bytes = itemBytes(chunk, position);
       if (bytes.length > 0 || fault === undefined) return inputOf(chunk.header.format, bytes);
@@ -130,7 +133,7 @@ async function placeInFirst({ storage }: ItemsDeps, record: OperationRecord, ind
   return { run: 1, ordinal, chunk, position: positionOf(chunk, index) };
 }
 
-/** The latest correction of the item, as it came; null where there is none. */
+/** The latest correction of a CSV's item, as it came; null where there is none. */
 async function findCorrection(
   { storage: { store } }: ItemsDeps,
   runs: readonly RunRecord[],
@@ -144,7 +147,9 @@ async function findCorrection(
     if (position === -1) continue;
     const { format } = chunk.header;
     if (format.kind === 'json') return inputOf(format, itemBytes(chunk, position));
-    const cells = [...correctedRowOf(chunk, position).cells];
+    const row = correctedRowOf(chunk, position);
+    if (row.whole !== '') return inputOf({ kind: 'json' }, Buffer.from(row.whole));
+    const cells = [...row.cells];
     const rows = [cells.map(([column]) => column), cells.map(([, cell]) => cell)];
     return { mediaType: CSV, body: Buffer.from(rows.map((row) => `${row.map(csvCell).join(',')}\r\n`).join('')) };
   }

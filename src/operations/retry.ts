@@ -170,7 +170,8 @@ async function draft(
   const itemsFirst = targets.findTarget(record.target)?.chunkItemsFirst;
   const format = { kind: 'json' } as const;
   const chunks = createChosenChunks({ store: storage.store, prefix: chunkPrefix, format, itemsFirst, storeDeadlineMs });
-  const selection = { record, runs, request, corrections: corrections?.layer ?? null };
+  const { itemBytesMax } = settings;
+  const selection = { record, runs, request, corrections: corrections?.layer ?? null, itemBytesMax };
   const base = await select(deps, selection, chunks.add);
   const { chunkItems, firstIndexes } = await chunks.end();
   return {

@@ -27,6 +27,7 @@ export interface Selection {
   readonly runs: readonly RunRecord[];
   readonly request: Pick<RetryRequest, 'outcomes' | 'codes' | 'indexes'>;
   readonly corrections: RunLayer | null;
+  readonly itemBytesMax: number;
 }
 
 /**
@@ -43,7 +44,7 @@ export async function select(
   const wanted = createFilter(selection, complaints);
   const corrected = await openCorrectedItems({ ...deps.storage, ...deps }, record, selection.corrections);
   const texts = createItemTextCursor(deps, record, runs);
-  const toChosen = createChooser({ corrected, complaints, run: runs.length + 2 });
+  const toChosen = createChooser({ corrected, complaints, run: runs.length + 2, itemBytesMax: selection.itemBytesMax });
   const breathe = createBreather();
   const base = { ...EMPTY_TALLY } as { -readonly [K in keyof Tally]: number };
   let chosen = 0;
@@ -125,10 +126,12 @@ interface ChooserParts {
   readonly corrected: CorrectedItems;
   readonly complaints: Complaints;
   readonly run: number;
+  readonly itemBytesMax: number;
 }
 
 /** null: it cannot be chosen, and why is among the complaints. */
-function createChooser({ corrected, complaints, run }: ChooserParts): (candidate: Candidate) => ChosenItem | null {
+function createChooser(parts: ChooserParts): (candidate: Candidate) => ChosenItem | null {
+  const { corrected, complaints, run, itemBytesMax } = parts;
   return ({ index, outcome, found, correction }) => {
     if (!isRetryable(outcome)) {
       complaints.add(`index ${index} is ${outcome}; only failed, unknown and cancelled items are retried`);
@@ -140,6 +143,10 @@ function createChooser({ corrected, complaints, run }: ChooserParts): (candidate
       correction === null ? { item: original, changed: false } : corrected.correct(original, correction);
     if (changed && outcome === 'unknown') {
       complaints.add(`index ${index} is unknown: what was sent may have taken effect, so it takes no correction`);
+      return null;
+    }
+    if (changed && item.ok && item.text.length > itemBytesMax) {
+      complaints.add(`index ${index}: the corrected item is larger than ${itemBytesMax} bytes`);
       return null;
     }
     // Vendors replay a stored failure under its key; where the effect is in doubt only the same key is safe.

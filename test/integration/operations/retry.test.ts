@@ -405,6 +405,40 @@ describe('dead letters', () => {
     expect(await detailsOf(refused)).toEqual([expect.stringContaining('index 2 is unknown')]);
   });
 
+  it('of a CSV that was corrected as JSON come as a whole, and go back so', async () => {
+    const record = await ended({ 0: 'failed', 1: 'succeeded', 2: 'failed', 3: 'succeeded' }, CSV, csv);
+    await operations.retry(asking(record, corrections('{"index":2,"item":{"type":"delete","id":2.0}}')));
+    await end(record, 2, await commit(record, 2, 0, { 2: 'failed' }));
+    const text = await down(record, 'csv');
+    expect(text.split('\r\n').slice(0, 3)).toEqual([
+      '_index,_line,_outcome,_code,_message,_item,type,id,_id,price',
+      '0,1,failed,even,run 1,,update,7,"a;b",1.50',
+      '2,3,failed,even,run 2,"{""type"":""delete"",""id"":2.0}",,,,',
+    ]);
+    await operations.retry(asking(record, { fromRun: 2, ...corrections(text.replace('a;b', 'ab'), 'text/csv') }));
+    expect(await chosenBy(record, 3)).toEqual({
+      ':0:r3': '{"type":"update","id":"7","product":{"_id":"ab","price":1.50}}',
+      ':2:r3': '{"type":"delete","id":2.0}',
+    });
+  });
+
+  it('of items that were never kept, or whose names no header takes, go back unharmed', async () => {
+    const items = [`{"x":"${'x'.repeat(1_100_000)}"}`, '{"":1," a":2,"b":3}'];
+    const record = await ended({ 0: 'failed', 1: 'failed' }, items.join('\n'));
+    const text = await down(record, 'csv');
+    expect(text.split('\r\n').slice(0, 3)).toEqual([
+      '_index,_line,_outcome,_code,_message,_item,b',
+      '0,1,failed,even,run 1,,',
+      '1,2,failed,odd,run 1,"{"""":1,"" a"":2,""b"":3}",',
+    ]);
+    await operations.retry(asking(record, corrections(text, 'text/csv')));
+    expect(await chosenBy(record, 2)).toEqual({ ':0:r2': 'item_too_large@1', ':1:r2': items[1] });
+    await expect(operations.itemInput(record.account, record.id, 0)).rejects.toMatchObject({ code: 'not_found' });
+    const large = await ended({ 0: 'failed' }, '1\n');
+    const sent = corrections(`{"index":0,"item":"${'x'.repeat(1_100_000)}"}`);
+    expect(await detailsOf(operations.retry(asking(large, sent)))).toEqual([expect.stringContaining('larger than')]);
+  });
+
   it('of JSON come by member, keep what is not touched digit for digit, and go back', async () => {
     const items = [
       '{"type":"update","id":1.0,"product":{"price":1e400}}',
