@@ -44,27 +44,34 @@ const NOTHING_TO_DO: Readonly<Partial<Record<AuditAction, readonly OperationStat
 };
 
 /**
- * The entry comes first because the other order loses it where the process dies in between. A refusal takes it back;
- * where the verb's fate is unknown it stays and says so.
+ * The entry comes first because the other order loses it where the process dies in between; until the verb has
+ * answered it says that nobody knows whether it took effect. A refusal takes it back.
  */
 export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps): Audit {
   const trail = createAuditStore(storage.store);
 
   async function begin({ account, id }: Act, name: string, entry: AuditEntry): Promise<void> {
+    const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
     try {
-      await within(storeDeadlineMs, 'the audit entry', trail.create(account, id, name, entry));
+      await within(storeDeadlineMs, 'the audit entry', trail.create(account, id, name, unconfirmed));
     } catch (cause) {
       throw unavailable('this cannot be written to the audit trail now, so it was not done; ask again', cause);
     }
   }
 
-  async function correct({ account, id }: Act, name: string, entry: AuditEntry, error: unknown): Promise<void> {
-    const refused = isTrancheError(error) && error.code !== 'unavailable';
-    const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
-    const work = refused ? trail.remove(account, id, name) : trail.replace(account, id, name, unconfirmed);
+  /** What was done is done: an entry that cannot be corrected goes on saying that nobody knows. */
+  async function correct({ account, id }: Act, work: Promise<void>): Promise<void> {
     await within(storeDeadlineMs, 'the audit entry', work).catch((cause: unknown) => {
-      log('warn', 'an audit entry says more than was done', { account, operationId: id, name, cause });
+      log('warn', 'an audit entry stays unconfirmed', { account, operationId: id, cause });
     });
+  }
+
+  /** Asked of the workflow itself where that matters: what a cache says may have changed. */
+  async function hasNothingToDo({ action, account, id }: Act): Promise<boolean> {
+    const settled = NOTHING_TO_DO[action] ?? [];
+    if (!settled.includes((await status.get(account, id)).state)) return false;
+    const { live, state } = await status.fresh(account, id);
+    return live && settled.includes(state);
   }
 
   function tell({ action, account, id, actor, detail = {} }: Act): void {
@@ -75,17 +82,17 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
     tell,
     async recorded(act, verb) {
       const { action, account, id, actor, detail = {} } = act;
-      const before = await status.get(account, id);
-      if (before.live && NOTHING_TO_DO[action]?.includes(before.state) === true) return await verb();
+      if (await hasNothingToDo(act)) return await verb();
       const name = newUid();
       const entry = { at: new Date().toISOString(), action, by: actor.subject, traceId: actor.traceId, detail };
       await begin(act, name, entry);
       try {
         const answer = await verb();
         tell(act);
+        await correct(act, trail.replace(account, id, name, entry));
         return answer;
       } catch (error) {
-        await correct(act, name, entry, error);
+        if (isTrancheError(error) && error.code !== 'unavailable') await correct(act, trail.remove(account, id, name));
         throw error;
       }
     },
