@@ -36,6 +36,9 @@ const BURST_MS = 10;
 const NOT_CALLED_RETRY_MS = 50;
 /** A callback that is overdue so soon is waited for; no slice stays for longer ones. */
 const OVERDUE_SOON_MS = 1_000;
+/** Overdue callbacks are gathered for this share of their time, so that a slow vendor does not cost a slice for each. */
+const GATHERED_SHARE = 20;
+const GATHERED_MAX_MS = 60_000;
 
 /** The lease is lost: nothing that the slice holds may be committed. `begun`: positions that may have had their effect. */
 export interface SliceLost {
@@ -227,10 +230,15 @@ function createEngine(run: ItemsRun, finish: (end: SliceEnd) => void) {
         rows.defer(position, submitted === undefined ? row : { ...row, submitted });
       }
     }
-    const soonestMs = untouched || waiting.length === 0 ? 0 : Math.min(...waiting.map(({ dueMs }) => dueMs));
+    const soonestMs = untouched || waiting.length === 0 ? 0 : Math.min(...waiting.map(wakesAtMs));
     const waitUntilMs = Math.round(Math.max(soonestMs, closedUntilMs()));
     const waitUntil = waitUntilMs > Date.now() ? waitUntilMs : null;
     finish({ waitUntil, vendorDown: sawOutage, awaiting: rows.awaiting() });
+  }
+
+  function wakesAtMs({ dueMs, submitted }: Task): number {
+    if (submitted === undefined) return dueMs;
+    return dueMs + Math.min(GATHERED_MAX_MS, (plan.callbackTimeoutMs ?? 0) / GATHERED_SHARE);
   }
 
   function abandon(): number[] {

@@ -11,8 +11,8 @@ export interface AwaitedOperation {
   chunkOf(index: number): Promise<number | null>;
 }
 
-/** An operation of a billion items has 400 KB of chunk indexes. */
-const KNOWN_MAX = 200;
+/** Most have few chunks; one of a billion items has 200 KB of their indexes. */
+const KNOWN_MAX = 1_000;
 /** How old the knowledge of the latest run may be. */
 const RUN_SOUGHT_EVERY_MS = 5_000;
 
