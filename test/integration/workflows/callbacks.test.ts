@@ -40,7 +40,7 @@ describe('chunks that wait for callbacks', () => {
         script: { submitMs: 100, callbackAfterMs: () => (mayCome ? 0 : null) },
       });
       const { slices, inputs } = engine.performance(id);
-      await until(async () => slices.length === 6);
+      await until(async () => inputs.length === 6);
       expect(new Set(inputs.slice(0, 6).map(({ ordinal }) => ordinal)).size).toBe(6);
       expect((await engine.progress(handle)).tally.succeeded).toBe(0);
       mayCome = true;
@@ -62,8 +62,8 @@ describe('chunks that wait for callbacks', () => {
       script: { submitMs: 10, callbackAfterMs: () => (mayCome ? 0 : null) },
     });
     const { runId } = await handle.describe();
-    const { slices } = engine.performance('interrupted');
-    await until(async () => slices.length === 2);
+    const { inputs } = engine.performance('interrupted');
+    await until(async () => inputs.length === 2);
     await handle.signal('pause');
     await state(engine, handle, 'paused');
     for (let priority = 1; priority <= 40; priority++) await handle.signal('amend', { priority: (priority % 5) + 1 });
@@ -84,7 +84,7 @@ describe('chunks that wait for callbacks', () => {
       plan: PLAN,
       script: { submitMs: 10, callbackAfterMs: (_, position) => (position < 4 ? 0 : null) },
     });
-    await until(async () => engine.performance('given-up').slices.length === 2);
+    await until(async () => (await engine.progress(handle)).tally.succeeded === 8);
     await handle.signal('cancel');
     await handle.result();
     expect(await engine.summary('given-up')).toMatchObject({
@@ -160,7 +160,7 @@ describe('the step before the first slice', () => {
     const handle = await engine.begin(spec);
     const { runId } = await handle.describe();
     const seen = engine.performance(id);
-    await until(async () => seen.slices.length === 2);
+    await until(async () => seen.inputs.length === 2);
     for (let priority = 1; priority <= 20; priority++) await handle.signal('amend', { priority: (priority % 5) + 1 });
     await until(async () => (await handle.describe()).runId !== runId);
     await until(async () => (await engine.progress(handle)).state === 'running');

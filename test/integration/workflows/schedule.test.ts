@@ -110,6 +110,15 @@ describe('a scheduled operation', () => {
     expect(await engine.summary('resumed-before')).toMatchObject({ outcome: 'succeeded' });
   });
 
+  test('may be one that was to begin at once and that no worker had taken up', async () => {
+    const { scheduledAt: _at, ...unscheduled } = scheduled('put-off');
+    const handle = await beginScheduled({ ...unscheduled, amendment: { scheduledAt: FAR } });
+    expect(await attributeOf(handle)).toBe('scheduled');
+    await handle.signal('amend', { scheduledAt: PAST });
+    await handle.result();
+    expect(await engine.summary('put-off')).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 20 } });
+  });
+
   test('keeps its first time once it has begun', async () => {
     await engine.control({ latencyMs: 300 });
     const handle = await engine.begin(scheduled('begun', { scheduledAt: PAST, plan: { sliceConcurrency: 1 } }));
