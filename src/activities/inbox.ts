@@ -1,4 +1,4 @@
-/** When a running slice looks for callbacks: soon at first, then every second, and no longer than answers keep coming. */
+/** When a running slice looks for callbacks: soon at first, then every second or three, and no longer than answers keep coming. */
 import type { Log } from '../model/log.ts';
 import { type CallbackSource, type Callbacks, openCallbacks } from './callbacks.ts';
 
@@ -24,8 +24,11 @@ export interface InboxRequest extends Omit<CallbackSource, 'readCallback'> {
 
 const FIRST_LOOK_MS = 100;
 const LOOK_EVERY_MS = 1_000;
-/** A slice goes when this long has brought no answer: it is called again when one comes. */
-const QUIET_MS = 2_000;
+/** Where many are awaited: nobody sees an answer before the slice commits, and a look costs by the answers there are. */
+const MANY = 500;
+const LOOK_FOR_MANY_EVERY_MS = 3_000;
+/** A slice goes when so many looks have brought no answer: it is called again when one comes. */
+const QUIET_LOOKS = 2;
 /** A look at very many answers may take this share of the time, no more. */
 const LOOKING_SHARE = 5;
 
@@ -49,6 +52,7 @@ function watch(
   let pauseMs = FIRST_LOOK_MS;
   let stopped = false;
   let timer = setTimeout(look, pauseMs);
+  const everyMs = () => (rows.awaiting() > MANY ? LOOK_FOR_MANY_EVERY_MS : LOOK_EVERY_MS);
 
   async function look(): Promise<void> {
     const begunAtMs = Date.now();
@@ -63,14 +67,14 @@ function watch(
     }
     if (stopped) return;
     if (found > 0) newsAtMs = Date.now();
-    pauseMs = found > 0 ? LOOK_EVERY_MS : Math.min(LOOK_EVERY_MS, 2 * pauseMs);
+    pauseMs = found > 0 ? everyMs() : Math.min(everyMs(), 2 * pauseMs);
     timer = setTimeout(look, Math.max(pauseMs, LOOKING_SHARE * (Date.now() - begunAtMs)));
     onLook();
   }
 
   return {
     lookedAtMs: () => lookedAtMs,
-    hopeful: () => rows.awaiting() > 0 && Date.now() - newsAtMs < QUIET_MS,
+    hopeful: () => rows.awaiting() > 0 && Date.now() - newsAtMs < QUIET_LOOKS * everyMs(),
     expect() {
       newsAtMs = Date.now();
       if (rows.awaiting() === 1) pauseMs = FIRST_LOOK_MS;
