@@ -1,7 +1,7 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
-import { addTallies, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
+import { addTallies, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
@@ -142,6 +142,7 @@ async function endOperation(deps: ActivityDeps, input: SliceInput, end: Operatio
     state: 'ended',
     outcome: outcomeOf(whole, false),
     tally: whole,
+    ...earlierItemsOf(end.base),
     running: 0,
     throttle: null,
     amended: end.amended,

@@ -37,6 +37,12 @@ export function addTallies(a: Tally, b: Tally): Tally {
   };
 }
 
+/** For `Progress`: what a run finds done is not of its doing, and says nothing of its pace. */
+export function earlierItemsOf(base: Tally): Pick<Progress, 'earlierItems'> {
+  const items = decidedItems(base);
+  return items === 0 ? {} : { earlierItems: items };
+}
+
 export function decidedItems(tally: Tally): number {
   return tally.succeeded + tally.failed + tally.skipped + tally.cancelled + tally.unknown;
 }
@@ -165,6 +171,8 @@ export interface Progress {
   readonly state: OperationState;
   readonly outcome: OperationOutcome | null;
   readonly tally: Tally;
+  /** Of those, decided before this run began; absent where none were. */
+  readonly earlierItems?: number;
   readonly running: number;
   readonly throttle: Throttle | null;
   readonly amended: Amendment;

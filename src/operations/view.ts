@@ -60,11 +60,11 @@ export function toView(record: KnownRecord, progress: Progress, live: boolean): 
   };
 }
 
-/** The mean since the start. Percent is cut, never rounded up: 100 means all. */
+/** The mean since the start of the run. Percent is cut, never rounded up: 100 means all. */
 function paceOf(total: number, progress: Progress): OperationView['progress'] {
   const decided = decidedItems(progress.tally);
   const percent = total === 0 ? 100 : Math.floor((decided / total) * 1_000) / 10;
-  const itemsPerSecond = rateOf(decided, progress);
+  const itemsPerSecond = rateOf(decided - (progress.earlierItems ?? 0), progress);
   if (progress.state === 'ended') return { percent, itemsPerSecond, etaSeconds: 0 };
   const moves = progress.state === 'running' && itemsPerSecond !== null && itemsPerSecond > 0;
   return { percent, itemsPerSecond, etaSeconds: moves ? Math.ceil((total - decided) / itemsPerSecond) : null };

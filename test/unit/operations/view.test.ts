@@ -75,4 +75,28 @@ describe('a view', () => {
       }),
     );
   });
+
+  it('has the pace of its run: what earlier runs have decided took no time of it', () => {
+    const retried = { ...running, run: 2, earlierItems: 4, tally: { ...EMPTY_TALLY, succeeded: 8 } };
+    expect(toView(known, retried, true).progress).toEqual({ percent: 80, itemsPerSecond: 2, etaSeconds: 1 });
+  });
+
+  it('is scheduled only while its time lies ahead, also where nobody is there to say so', () => {
+    const [far, past] = ['2999-01-01T00:00:00.000Z', '2001-01-01T00:00:00.000Z'];
+    const stateOf = (scheduledAt: string | null, over: Partial<Progress> = {}) => {
+      const scheduled = { ...known, scheduledAt };
+      return toView(scheduled, { ...queuedProgress(scheduled), ...over }, false).state;
+    };
+    expect(stateOf(null)).toBe('queued');
+    expect(stateOf(far)).toBe('scheduled');
+    expect(stateOf(past)).toBe('queued');
+    expect(stateOf(far, { state: 'scheduled', amended: { scheduledAt: past } })).toBe('queued');
+    expect(stateOf(null, { state: 'scheduled', amended: { scheduledAt: far } })).toBe('scheduled');
+    expect(stateOf(past, { state: 'paused' })).toBe('paused');
+  });
+
+  it('is as it was amended', () => {
+    const amended = { priority: 1, scheduledAt: '2999-01-01T00:00:00.000Z' };
+    expect(toView(known, { ...running, amended }, true)).toMatchObject(amended);
+  });
 });
