@@ -85,7 +85,7 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
       ({ operation }) => operation.account === request.account && !listed.has(operation.id),
     );
     const views = await mapBounded(missing, READS_MAX, ({ operation }) =>
-      viewOfRow(status, request, { id: operation.id, state: null }),
+      viewOfRow(status, request, { id: operation.id, state: null, run: operation.run }),
     );
     return views.filter((view) => view !== null).reverse();
   }
@@ -115,7 +115,7 @@ async function viewOfRow(status: Status, request: ListRequest, row: Row): Promis
 export async function storedViewOf(status: Status, account: string, row: Row): Promise<OperationView | null> {
   let view: OperationView;
   try {
-    view = await status.stored(account, row.id);
+    view = await status.stored(account, row.id, row.run);
   } catch (error) {
     if (isTrancheError(error) && error.code === 'not_found') return null;
     throw error;

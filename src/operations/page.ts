@@ -89,10 +89,11 @@ export function createPager({ client, link, status, deadlineMs }: PagerDeps): Pa
         const wanted = surface === filter.surface && (filter.account ?? account) === account;
         return wanted && !known.has(`${account}/${id}`);
       })
-      .map(({ operation: { account, id, createdAt } }) => ({
+      .map(({ operation: { account, id, createdAt, run } }) => ({
         account,
         id,
         state: null,
+        run,
         createdAtMs: Date.parse(createdAt),
       }))
       .reverse();

@@ -19,8 +19,8 @@ export interface Status {
   get(account: string, id: string): Promise<OperationView>;
   /** Asks the workflow again, whatever was asked before: it has just been told something. */
   fresh(account: string, id: string): Promise<OperationView>;
-  /** Without the workflow. */
-  stored(account: string, id: string): Promise<OperationView>;
+  /** Without the workflow. `run`: the latest that somebody else knows of; where that is known here, no newer one is sought. */
+  stored(account: string, id: string, run?: number): Promise<OperationView>;
   remember(record: OperationRecord): void;
   /** A retry has just been accepted. */
   enter(record: OperationRecord, run: RunRecord): void;
@@ -52,9 +52,10 @@ export function createStatus({ records, client, link, nudges, settings }: Status
     return asking;
   }
 
-  async function find(account: string, id: string): Promise<Known> {
+  async function find(account: string, id: string, run?: number): Promise<Known> {
     const known = await operations.find(account, id);
-    await operations.seekRun(known, statusCacheMs);
+    if (run === undefined) await operations.seekRun(known, statusCacheMs);
+    else if (run > known.run.run) await operations.seekRun(known, 0);
     return known;
   }
 
@@ -81,8 +82,8 @@ export function createStatus({ records, client, link, nudges, settings }: Status
       if (known.quietUntil > Date.now()) return await recall(known);
       return viewOf(known, await begin(known));
     },
-    async stored(account, id) {
-      return await recall(await find(account, id));
+    async stored(account, id, run) {
+      return await recall(await find(account, id, run));
     },
     remember: operations.remember,
     enter: (record, run) => enterRun(operations.remember(record), run),

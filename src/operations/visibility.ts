@@ -2,12 +2,14 @@
 import type { temporal } from '@temporalio/proto';
 import { TrancheError } from '../model/errors.ts';
 import { OPERATION_STATES, type OperationState } from '../model/operation.ts';
-import { CREATED_AT_MEMO, OPERATION_WORKFLOW, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
+import { CREATED_AT_MEMO, OPERATION_WORKFLOW, RUN_MEMO, SEARCH_ATTRIBUTES } from '../model/workflow-contract.ts';
 import type { ListRequest, OperationView, PageRequest } from './operations.ts';
 
 export interface Row {
   readonly id: string;
   readonly state: OperationState | null;
+  /** Of the operation. */
+  readonly run: number;
 }
 
 /**
@@ -56,11 +58,12 @@ export function matches({ state, outcome, target, createdAfter }: ListRequest, v
 
 export function rowsOf(account: string, executions: readonly temporal.api.workflow.v1.IWorkflowExecutionInfo[]): Row[] {
   const prefix = `${account}/`;
-  return executions.flatMap(({ execution, searchAttributes }) => {
+  return executions.flatMap(({ execution, searchAttributes, memo }) => {
     const workflowId = execution?.workflowId ?? '';
     if (!workflowId.startsWith(prefix)) return [];
+    const run = Number(Buffer.from(memo?.fields?.[RUN_MEMO]?.data ?? []).toString('utf8')) || 1;
     const payload = searchAttributes?.indexedFields?.[SEARCH_ATTRIBUTES.state]?.data;
-    return [{ id: workflowId.slice(prefix.length), state: stateOf(payload) }];
+    return [{ id: workflowId.slice(prefix.length), state: stateOf(payload), run }];
   });
 }
 
