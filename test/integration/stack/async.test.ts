@@ -124,6 +124,50 @@ describe('10,000 items whose vendor calls back early, late, twice, out of order,
   });
 });
 
+describe('200 items that their vendor has taken', () => {
+  const SOME = 200;
+  const some = Array.from({ length: SOME }, (_, i) => `{"i":${i}}\n`).join('');
+  const accept = (key: string) => stack.client.accept({ body: some, target: 'async', key });
+  const allTaken = () => eventually('the calls', async () => (await vendor.calls()) >= SOME);
+
+  it('are answered while their operation is paused, and nothing is called again after it', async () => {
+    await vendor.configure({ callbackDelayMs: 1_500 });
+    const { id } = await accept('paused');
+    await allTaken();
+    await stack.client.send('POST', `/v1/operations/${id}/pause`);
+    await eventually('the pause', async () => (await stack.client.get(id)).state === 'paused');
+    await eventually('the callbacks', async () => (await callbacks()).taken === SOME);
+    await stack.client.send('POST', `/v1/operations/${id}/resume`);
+    expect((await stack.client.ended(id)).counts).toMatchObject({ succeeded: SOME });
+    expect(await vendor.calls()).toBe(SOME);
+  });
+
+  it('are unknown, not cancelled, where an operator terminates the workflow', async () => {
+    await vendor.configure({ jobLostRate: 1 });
+    const { id } = await accept('terminated');
+    await allTaken();
+    const connection = await Connection.connect({ address: stack.temporalAddress() });
+    await new TemporalClient({ connection }).workflow.getHandle(`default/${id}`).terminate('by the test');
+    await connection.close();
+    const { counts } = await stack.client.ended(id, 60_000);
+    expect(counts).toMatchObject({ cancelled: 0, succeeded: 0 });
+    expect(counts.unknown).toBe(SOME);
+  });
+
+  it('and were given up find their late answers when they are retried, without a call', async () => {
+    await vendor.configure({ callbackDelayMs: CALLBACK_TIMEOUT_MS + 15_000 });
+    const { id } = await accept('late');
+    expect((await stack.client.ended(id, 60_000)).counts.unknown).toBe(SOME);
+    await eventually('the late callbacks', async () => (await callbacks()).taken === SOME, { withinMs: 60_000 });
+    const calls = await vendor.calls();
+    const answer = await stack.client.send('POST', `/v1/operations/${id}/retry`);
+    expect(answer.status).toBe(202);
+    await eventually('the second run', async () => (await stack.client.get(id)).run === 2);
+    expect((await stack.client.ended(id)).counts).toMatchObject({ succeeded: SOME, unknown: 0 });
+    expect(await vendor.calls()).toBe(calls);
+  });
+});
+
 describe('single jobs', () => {
   const post = async (body: string) => {
     const headers = { 'content-type': 'application/json' };
