@@ -22,6 +22,10 @@ export interface DatabaseUnderTest {
 
 const things = (count: number) => Array.from({ length: count }, (_, i) => ({ id: i, value: i % 100 }));
 
+export async function prepareLedger(database: Database): Promise<void> {
+  await migrate(database, CORE_MIGRATIONS);
+}
+
 export function testSlots(name: string, start: () => Promise<DatabaseUnderTest>): void {
   describe(`slots on ${name}`, () => {
     let server: DatabaseUnderTest;
@@ -34,7 +38,7 @@ export function testSlots(name: string, start: () => Promise<DatabaseUnderTest>)
       database = openDatabase({
         ...{ url: server.url, connectionsMax: 4, applicationName: 'slots', statementTimeoutMs: 5_000 },
       });
-      await migrate(database, CORE_MIGRATIONS);
+      await prepareLedger(database);
     });
     afterAll(async () => {
       await database?.close();
