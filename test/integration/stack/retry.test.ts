@@ -275,6 +275,8 @@ describe('an item that the vendor refused for now', () => {
     await parts.vendor.configure({ errors: {} });
     expect((await retry(id, { fromRun: 1 })).status).toBe(202);
     await endedRun(id, 2);
+    // The other process looks for a newer run twice a second.
+    await eventually('the same elsewhere', async () => (await clients[1].get(id)).run === 2);
     const again = await (await fetch(`${urls[1]}/v1/operations/${id}/items/0`)).json();
     expect(again).toMatchObject({ outcome: 'succeeded', run: 2, lastAttempts: [] });
   });
