@@ -160,9 +160,13 @@ describe('a retry of a partially succeeded operation', () => {
     const calls = (await parts.vendor.ledger()).filter(({ at }) => at > before);
     expect(keysOf(calls)).toEqual([':10:r3', ':30:r3']);
     expect(await retry(id, { fromRun: 3, indexes: [1, 5] })).toMatchObject({ status: 422 });
-    const listing = await clients[1].send('GET', '/v1/operations?limit=1000');
-    const { data } = listing.body as { readonly data: readonly OperationView[] };
-    expect(data.filter((listed) => listed.id === id)).toMatchObject([{ run: 3, counts: third.counts }]);
+    await eventually('one row of the latest run in lists', async () => {
+      const { body } = await clients[1].send('GET', '/v1/operations?limit=1000');
+      const { data } = body as { readonly data: readonly OperationView[] };
+      const rows = data.filter((listed) => listed.id === id);
+      expect(rows).toHaveLength(1);
+      return rows[0]?.run === 3 && rows[0].counts.failed === third.counts.failed;
+    });
   });
 });
 
