@@ -42,10 +42,18 @@ function eventsHandler(deps: AppDeps): Handler {
     }
     const seesHistory = after === null || after.run === 0;
     const history = seesHistory ? await deps.operations.audit(account, id) : [];
-    const follow = () => feed.follow(account, id);
-    const source = { history, view, after, follow, signal: untilGone(c, deps.closing) };
+    const source = { history, view, after, signal: untilGone(c, deps.closing) };
     const format = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i.test(c.req.header('Accept') ?? '') ? NDJSON : SSE;
-    return answerStream(c, deps, rendered(eventsOf(source, deps.limits.heartbeatMs), format), {
+    const stream = async function* (): AsyncGenerator<Buffer> {
+      // Before the first piece: who is refused gets a problem, not a stream that breaks off.
+      const follower = feed.follow(account, id);
+      try {
+        yield* rendered(eventsOf({ ...source, follower }, deps.limits.heartbeatMs), format);
+      } finally {
+        follower.leave();
+      }
+    };
+    return answerStream(c, deps, stream(), {
       'Content-Type': format.mediaType,
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
@@ -65,7 +73,7 @@ interface EventSource {
   readonly history: readonly AuditEntry[];
   readonly view: OperationView;
   readonly after: EventId | null;
-  readonly follow: () => Follower;
+  readonly follower: Follower;
   readonly signal: AbortSignal;
 }
 
@@ -91,19 +99,14 @@ async function* eventsOf(source: EventSource, heartbeatMs: number): AsyncGenerat
 }
 
 /** The operation as it is, then whenever it has changed, each time as it is then; null where it has not for so long. */
-async function* viewsOf({ view, follow, signal }: EventSource, heartbeatMs: number) {
-  const follower = follow();
-  try {
-    yield view;
-    for (let seen: OperationView | null = null; ; ) {
-      await follower.news(seen, heartbeatMs, signal);
-      if (signal.aborted || follower.isGone()) return;
-      const latest = follower.latest();
-      yield latest === seen ? null : latest;
-      seen = latest;
-    }
-  } finally {
-    follower.leave();
+async function* viewsOf({ view, follower, signal }: EventSource, heartbeatMs: number) {
+  yield view;
+  for (let seen: OperationView | null = null; ; ) {
+    await follower.news(seen, heartbeatMs, signal);
+    if (signal.aborted || follower.isGone()) return;
+    const latest = follower.latest();
+    yield latest === seen ? null : latest;
+    seen = latest;
   }
 }
 

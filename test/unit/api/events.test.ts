@@ -120,6 +120,23 @@ describe('the events of an operation', () => {
     expect(seen.map(({ id }) => id)).toEqual(['0.1', '0.2', '1.1', '1.4']);
   });
 
+  it('refuse one follower too many with a problem, and let the next one in when somebody has left', async () => {
+    const closing = new AbortController();
+    const follow = following(inTurn(RUNNING), { followersMax: 1 }, closing);
+    const reader = new AbortController();
+    const first = await follow({}, reader.signal);
+    const refused = await follow();
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('Retry-After')).toBe('5');
+    expect(await refused.json()).toMatchObject({ code: 'unavailable' });
+    reader.abort();
+    await first.text();
+    const next = await follow();
+    expect(next.status).toBe(200);
+    closing.abort();
+    await next.text();
+  });
+
   it('are not there for an operation that is not', async () => {
     const { app } = appOver();
     expect((await app.request('/v1/operations/nope/events')).status).toBe(404);
