@@ -5,7 +5,7 @@ import { startPostgres } from '../test/fixtures/postgres.ts';
 import { type Client, createClient } from './client.ts';
 import { contactsCsv, expectedOf } from './contact-rows.ts';
 import { runFloor } from './floors/run-floor.ts';
-import { readEach, residentMiB } from './processes.ts';
+import { readEach, residentMiB, startCpuMeter } from './processes.ts';
 import { type Bench, defineScenario } from './scenario.ts';
 import { mean, median } from './statistics.ts';
 
@@ -62,17 +62,21 @@ interface Round {
   readonly totalMs: number;
   /** VmRSS of the worker and the API, sampled while it ran. */
   readonly peakMiB: { readonly worker: number; readonly api: number };
+  /** CPU time of the worker and the API for one row, in µs. */
+  readonly cpuMicrosPerRow: { readonly worker: number; readonly api: number };
 }
 
 /** Throws where the stats are not exactly what the file holds. */
 async function oneRound(bench: Bench, client: Client, rows: number, name: string): Promise<Round> {
   const account = `bench-${name.replaceAll(/[^a-z0-9]/g, '-')}`;
+  const readCpu = await startCpuMeter(await bench.stack.pids());
   const sentAt = Date.now();
   const id = await submitCsv(bench, account, rows);
   const submitMs = Date.now() - sentAt;
   const peak = startPeak(bench);
   const operation = await client.untilEnded(id, POLL_MS, ROUND_MAX_MS, account);
   const peakMiB = await peak();
+  const cpu = await readCpu();
   const totalMs = Date.parse(operation.endedAt ?? '') - sentAt;
   const expected = expectedOf(rows);
   const { succeeded, failed, skipped } = operation.counts;
@@ -80,7 +84,16 @@ async function oneRound(bench: Bench, client: Client, rows: number, name: string
     throw new Error(`counts ${JSON.stringify(operation.counts)}, the file holds ${JSON.stringify(expected)}`);
   }
   const perSecond = (count: number) => (count / totalMs) * 1_000;
-  return { upsertsPerSecond: perSecond(succeeded), rowsPerSecond: perSecond(rows), submitMs, totalMs, peakMiB };
+  const micros = (seconds: number) => (seconds * 1_000_000) / rows;
+  const cpuMicrosPerRow = { worker: micros(cpu.worker), api: micros(cpu.api) };
+  return {
+    upsertsPerSecond: perSecond(succeeded),
+    rowsPerSecond: perSecond(rows),
+    submitMs,
+    totalMs,
+    peakMiB,
+    cpuMicrosPerRow,
+  };
 }
 
 async function submitCsv({ stack, signal }: Bench, account: string, rows: number): Promise<string> {
