@@ -102,6 +102,37 @@ test('an overdue item is unknown where its vendor cannot be asked, and a callbac
   ]);
 });
 
+test('no item counts as overdue before its answers were looked for once more', async () => {
+  const slices: Slices = await slicesOf({
+    items: 2,
+    plan: { callbackTimeoutMs: 120 },
+    async submit({ index }) {
+      if (index === 0) return taken(0);
+      // Its answer wakes the slice when the other one is overdue, and before the next look.
+      await new Promise((wake) => setTimeout(wake, 150));
+      await slices.callBack(0, complete('there'));
+      return taken(1);
+    },
+  });
+  await slices.slice();
+  expect(await slices.lines()).toMatchObject([{ index: 0, outcome: 'succeeded', result: 'there' }, { index: 1 }]);
+});
+
+test('what the vendor is known to have taken is in no doubt for a target that cannot repeat a call', async () => {
+  const slices = await slicesOf({
+    items: 2,
+    plan: { onDoubt: 'unknown' },
+    submit: async ({ index }) => taken(index),
+  });
+  expect((await slices.slice({ boxMs: 200 })).ended?.awaiting).toBe(2);
+  expect((await slices.slice({ boxMs: 200, lost: true })).ended?.awaiting).toBe(2);
+  await slices.callBack(0, complete(0));
+  await slices.callBack(1, complete(1));
+  expect((await slices.slice()).done).toBe(true);
+  expect(await slices.lines()).toMatchObject([{ outcome: 'succeeded' }, { outcome: 'succeeded' }]);
+  expect(slices.submitted).toEqual([0, 1]);
+});
+
 test('an overdue item is asked for: what the vendor says counts, what it cannot say is unknown', async () => {
   const asked: string[] = [];
   const slices = await slicesOf({
