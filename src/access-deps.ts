@@ -1,7 +1,7 @@
 /** The part of the wiring that is about accounts: sign-in, API keys, limits. */
 import { createNoSignIn, createSignIn, type SignIn } from './api/sign-in.ts';
 import { createTokens } from './api/tokens.ts';
-import { type Config, isLimited } from './config.ts';
+import { type Config, isLimited, isLoopback } from './config.ts';
 import type { Database } from './model/database.ts';
 import type { Log } from './model/log.ts';
 import { createAccountLimits } from './operations/account-limits.ts';
@@ -22,7 +22,11 @@ export function createAccess(config: Config, database: Database | null, log: Log
 }
 
 function signInOf({ access, server, signIn }: Config, apiKeys: ApiKeys | null, log: Log): SignIn {
-  if (!signIn) return createNoSignIn({ publicUrl: orNull(server.publicUrl) });
+  if (!signIn) {
+    // Who says AUTH=none answers for who can reach us, and by which names.
+    const isLocal = isLoopback(server.host) && access.auth !== 'none';
+    return createNoSignIn({ publicUrl: orNull(server.publicUrl), isLocal });
+  }
   const { jwtSecret, jwksUrl, jwtIssuer, jwtAudience, accountClaim, rolesClaim, adminApiKey } = access;
   const tokens = createTokens({
     secret: orNull(jwtSecret),

@@ -119,7 +119,7 @@ function openDoors(values: Groups, mode: Mode | null): string[] {
   if (mode === null) return [];
   const faults: string[] = [];
   const ways = 'set JWT_SECRET, JWT_JWKS_URL or ADMIN_API_KEY';
-  const isLocal = LOOPBACK.test(server.host);
+  const isLocal = isLoopback(server.host);
   const signIn = signsIn(values);
   if (access.auth === 'none' && signsIn({ ...values, access: { ...access, auth: '' } })) {
     faults.push('AUTH=none contradicts JWT_SECRET, JWT_JWKS_URL and ADMIN_API_KEY: unset either');
@@ -140,6 +140,11 @@ function openDoors(values: Groups, mode: Mode | null): string[] {
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
+
+/** True where only this machine can knock. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
 
 /** True where any limit of accounts is set. */
 export function isLimited(limits: Groups['limits']): boolean {

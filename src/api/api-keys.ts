@@ -19,7 +19,11 @@ const NO_STORE = { 'Cache-Control': 'no-store' } as const;
 
 /** `account`: as a token would name it; absent = the one that the request acts for. */
 const NewKey = z.strictObject({
-  name: z.string().min(1).max(100),
+  name: z
+    .string()
+    .min(1)
+    .max(100)
+    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must not hold control characters'),
   roles: z.array(z.enum(ROLES)).min(1).max(ROLES.length),
   account: z.string().min(1).max(255).optional(),
   expiresAt: z.iso

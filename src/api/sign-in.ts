@@ -6,7 +6,7 @@ import { DEFAULT_ACCOUNT, toAccountId } from '../model/account.ts';
 import { TrancheError } from '../model/errors.ts';
 import type { ApiKeys } from '../operations/api-keys.ts';
 import type { ApiContext, ApiEnv } from './context.ts';
-import { refuseCrossSite } from './same-origin.ts';
+import { type OwnNames, refuseCrossSite } from './same-origin.ts';
 import type { Tokens } from './tokens.ts';
 
 /**
@@ -38,9 +38,9 @@ export function enterBy(signIn: SignIn) {
  * Everybody may do everything in whichever account the header names, but make keys: those would still open the door
  * after sign-in was turned on. For one machine, and for networks that let in nobody else.
  */
-export function createNoSignIn({ publicUrl }: { readonly publicUrl: string | null }): SignIn {
+export function createNoSignIn(names: OwnNames): SignIn {
   return async (c) => {
-    refuseCrossSite(c, publicUrl);
+    refuseCrossSite(c, names);
     return { account: accountNamed(c) ?? DEFAULT_ACCOUNT, subject: null, roles: ['operator'] };
   };
 }

@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import type { createApp } from '../../../src/api/app.ts';
 import { routesOf } from '../../../src/api/routes.ts';
-import { createSignIn } from '../../../src/api/sign-in.ts';
+import { createNoSignIn, createSignIn } from '../../../src/api/sign-in.ts';
 import { type Caller, PERMISSIONS, ROLES, type Role } from '../../../src/model/access.ts';
 import { TrancheError } from '../../../src/model/errors.ts';
+import type { ApiKeys } from '../../../src/operations/api-keys.ts';
 import { appOver, JSON_HEADERS } from './setup.ts';
 
 const ADMIN_KEY = 'the-operators-own-key-of-some-length';
@@ -153,6 +154,18 @@ describe('the account of a request', () => {
   });
 });
 
+describe('the name of a new API key', () => {
+  it.each(['a\u0000b', 'a\nb', '\ud800', ''])('cannot be %j, which no row takes or nobody can read', async (name) => {
+    const apiKeysKept = { create: () => Promise.reject(new Error('must not be asked')) } as unknown as ApiKeys;
+    const signIn = createSignIn({ tokens, apiKeys, adminKey: ADMIN_KEY });
+    const headers = { ...JSON_HEADERS, Authorization: `Bearer ${ADMIN_KEY}` };
+    const init = { method: 'POST', headers, body: JSON.stringify({ name, roles: ['viewer'] }) };
+    const answer = await appOver({}, { signIn, apiKeys: apiKeysKept }).app.request('/v1/api-keys', init);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ errors: [{ parameter: 'name' }] });
+  });
+});
+
 describe('where nobody signs in', () => {
   const post = (headers: Record<string, string>) =>
     appOver().app.request('http://127.0.0.1:3000/v1/operations?target=noop', {
@@ -184,6 +197,24 @@ describe('where nobody signs in', () => {
   it('makes no API keys, which would outlive the open door', async () => {
     const init = { method: 'POST', headers: JSON_HEADERS, body: '{"name":"x","roles":["admin"]}' };
     expect((await appOver().app.request('/v1/api-keys', init)).status).toBe(403);
+  });
+
+  it.each([
+    ['127.0.0.1:3000', 200],
+    ['[::1]:3000', 200],
+    ['LOCALHOST:3000', 200],
+    ['tranche.localhost', 200],
+    ['bulk.example.com', 200],
+    ['evil.example:3000', 403],
+    ['127.0.0.1.evil.example', 403],
+    ['localhost.', 403],
+    ['a b', 403],
+  ])('and only this machine can knock, a request to %s gets %i, reads too', async (host, status) => {
+    const signIn = createNoSignIn({ publicUrl: 'https://bulk.example.com', isLocal: true });
+    const init = { headers: { Host: host } };
+    expect((await appOver({}, { signIn }).app.request('http://127.0.0.1:3000/v1/operations', init)).status).toBe(
+      status,
+    );
   });
 
   it('lets every page read, which the browser then keeps from it', async () => {
