@@ -21,7 +21,7 @@ export function readJobRequest(body: Buffer): JobRequest {
   }
   const members = memberTexts(text);
   const payload = members.get('payload');
-  const vendor = JOB_VENDORS.find((name) => members.get('vendor') === JSON.stringify(name));
+  const vendor = JOB_VENDORS.find((name) => name === JSON.parse(members.get('vendor') ?? 'null'));
   const errors = [
     ...(payload === undefined ? [fault('payload', 'payload is required; any JSON value')] : []),
     ...(vendor === undefined ? [fault('vendor', `vendor must be one of ${JOB_VENDORS.join(', ')}`)] : []),

@@ -139,7 +139,7 @@ function claimFault({ claim, reason }: errors.JWTClaimValidationFailed): string 
 function callerOf(payload: JWTPayload, { accountClaim, rolesClaim }: TokenOptions): Caller {
   return {
     account: toAccountId(textClaim(payload, accountClaim)),
-    subject: textClaim(payload, 'sub'),
+    subject: readSubject(payload),
     roles: readRoles(ownClaim(payload, rolesClaim)),
   };
 }
@@ -148,6 +148,13 @@ function textClaim(payload: JWTPayload, name: string): string {
   const value = ownClaim(payload, name);
   if (typeof value === 'string' && value !== '' && value.length <= CLAIM_CHARS_MAX) return value;
   throw invalidCredential(`The token's claim ${name} must be a text of 1 to ${CLAIM_CHARS_MAX} characters.`);
+}
+
+/** It goes into records, logs and rows; a database takes no NUL, and nobody reads control characters. */
+function readSubject(payload: JWTPayload): string {
+  const subject = textClaim(payload, 'sub');
+  if (subject.isWellFormed() && !/\p{Cc}/u.test(subject)) return subject;
+  throw invalidCredential("The token's claim sub must not hold control characters.");
 }
 
 /** Never `constructor` or the like, whatever the setting says. */

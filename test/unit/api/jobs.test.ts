@@ -16,6 +16,7 @@ test.each([
   ['{"\\u0070ayload":-0,"vendor":"sync","x":{"payload":2}}', '-0'],
   ['{"payload":[],"vendor":"sync"}', '[]'],
   ['{"payload":"","vendor":"sync"}', '""'],
+  ['{"payload":7,"vendor":"\\u0073ync"}', '7'],
   ['{"payload":true,"vendor":"sync","more":[1,2,{"vendor":"x"}]}', 'true'],
 ])('the payload of %s is taken as it came', (body, payload) => {
   expect(readJobRequest(Buffer.from(body))).toEqual({ vendor: 'sync', payload });
