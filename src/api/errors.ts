@@ -41,6 +41,8 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 export const ACCEPTED_MEDIA_TYPES = 'application/json, application/x-ndjson, text/csv, multipart/form-data';
 const ACCEPTED_CODINGS = 'gzip';
 const RETRY_AFTER_DEFAULT_SECONDS = 5;
+/** 404 and 405 may be cached unless they say otherwise, and what one account does not find another may. */
+const NOT_KEPT = { 'Cache-Control': 'no-store' } as const;
 
 /** Translates whatever a handler threw. What is not a TrancheError is a bug: the log has it, the client an id. */
 export function createErrorHandler(log: Log) {
@@ -59,6 +61,7 @@ function answerProblem(c: ApiContext, error: TrancheError): Response {
     error.code === 'internal' ? 'Something went wrong on our side; the request id finds it in the log.' : error.message;
   return c.body(renderProblem(error.code, detail, c.get('requestId'), factsShown(error)), status, {
     'Content-Type': PROBLEM_MEDIA_TYPE,
+    ...NOT_KEPT,
     ...headersOf(error),
   });
 }
@@ -67,7 +70,11 @@ function answerProblem(c: ApiContext, error: TrancheError): Response {
 export function answerMethodNotAllowed(c: ApiContext, allow: string): Response {
   const detail = `${c.req.path.slice(0, 200)} takes ${allow}`;
   const body = renderProblem('method_not_allowed', detail, c.get('requestId'));
-  return c.body(body, PROBLEMS.method_not_allowed.status, { 'Content-Type': PROBLEM_MEDIA_TYPE, Allow: allow });
+  return c.body(body, PROBLEMS.method_not_allowed.status, {
+    'Content-Type': PROBLEM_MEDIA_TYPE,
+    ...NOT_KEPT,
+    Allow: allow,
+  });
 }
 
 export function statusOf(code: ProblemCode): number {

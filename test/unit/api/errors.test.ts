@@ -38,6 +38,7 @@ describe('a problem', () => {
     const answer = await answerTo(new TrancheError(code, 'what to do'));
     expect(answer.status).toBe(STATUS[code]);
     expect(answer.headers.get('Content-Type')).toBe('application/problem+json');
+    expect(answer.headers.get('Cache-Control')).toBe('no-store');
     expect(await answer.json()).toMatchObject({
       type: `urn:tranche:problem:${code.replaceAll('_', '-')}`,
       title: expect.stringMatching(/^[A-Z]/),
