@@ -42,7 +42,9 @@ export function createPlaceSweep(deps: PlacesDeps): PlaceSweep {
     for (let batch = 0; batch < BATCHES_MAX && !stopping.signal.aborted; batch++) {
       const places = await ask(rows.overdue(intervalMs, BATCH_MAX));
       await mapBounded(places, CONCURRENCY, async (place) => {
-        if (await isOver(deps, place)) await ask(rows.free(place.uid));
+        const end = await endOf(deps, place);
+        if (end === 'ended') await ask(rows.free(place.uid));
+        if (end === 'never_accepted') await ask(rows.giveBack(place.account, place.uid));
       });
       if (places.length < BATCH_MAX) break;
     }
@@ -69,10 +71,15 @@ export function createPlaceSweep(deps: PlacesDeps): PlaceSweep {
   };
 }
 
-/** Ended, purged, or never accepted. */
-async function isOver({ records, storeDeadlineMs }: PlacesDeps, place: Place): Promise<boolean> {
-  const { account, operationId, uid, ageMs } = place;
+/** null: it goes on, or may. What was never accepted (its process died in between) does not count in a window either. */
+async function endOf(
+  { records, storeDeadlineMs }: PlacesDeps,
+  { account, operationId, uid, ageMs }: Place,
+): Promise<'ended' | 'never_accepted' | null> {
   const record = await within(storeDeadlineMs, 'a record', records.readRecord(account, operationId));
-  if (record === null || record.uid !== uid) return ageMs > Math.max(RECORD_GRACE_MS, 4 * storeDeadlineMs);
-  return (await within(storeDeadlineMs, 'a summary', records.readSummary(account, operationId, FIRST_RUN))) !== null;
+  if (record === null || record.uid !== uid) {
+    return ageMs > Math.max(RECORD_GRACE_MS, 4 * storeDeadlineMs) ? 'never_accepted' : null;
+  }
+  const summary = await within(storeDeadlineMs, 'a summary', records.readSummary(account, operationId, FIRST_RUN));
+  return summary === null ? null : 'ended';
 }

@@ -100,8 +100,10 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
       try {
         standing = await ask(rows.enter(entryOf(bid, limits)));
       } catch (error) {
-        // It may have been taken although no answer came. The database does one after the other, so this comes second.
+        // It may have been taken although no answer came, or be taken yet: a database that was frozen does what it was
+        // sent in any order. So it is given back now and once more by the sweep, when that question is over.
         await giveBack(bid.account, bid.uid);
+        if (debts.size < DEBTS_MAX) debts.set(bid.uid, bid.account);
         throw error;
       }
       const standings = standingsOf(standing, limits, bid.surface, standing.admitted ? bid : null);

@@ -225,4 +225,30 @@ describe.skipIf(!reachable)(`submitting under limits ${reachable ? '' : NO_POSTG
     ]);
     expect(left).toEqual([{ operation_id: open.id }]);
   });
+
+  it('gives back by its sweep what was never accepted because its process died, in the windows too', async () => {
+    const operations = limited({ operationsMax: 2, submissions: { max: 2, windowMs: 3_600_000 } });
+    const rows = createQuotaRows(database);
+    const bid = { account, operationId: 'lost', surface: 'v1', items: 1, bytes: 1 };
+    await operations.own.quotas.enter({ ...bid, uid: `${account}-lost` });
+    await operations.own.quotas.enter({ ...bid, uid: `${account}-young` });
+    await database.query("UPDATE tranche_in_flight SET entered_at = now() - interval '1 hour' WHERE uid = $1", [
+      `${account}-lost`,
+    ]);
+    const records = createRecords(folder.store);
+    const sweep = createPlaceSweep({
+      ...{ rows, quotas: operations.own.quotas, records, longestWindowMs: 0, intervalMs: 50, storeDeadlineMs: 2_000 },
+      log: noLog,
+    });
+    sweep.start();
+    try {
+      const free = [
+        { name: 'submissions', remaining: 1 },
+        { name: 'operations', remaining: 1 },
+      ];
+      await eventually(async () => expect(await operations.limits(account)).toMatchObject(free));
+    } finally {
+      await sweep.stop();
+    }
+  });
 });
