@@ -1,12 +1,13 @@
 /** Who did what to an operation: written down before it is done, so that nothing takes effect unrecorded. */
+import { monotonicFactory } from 'ulid';
 import type { AuditAction, AuditEntry } from '../model/audit.ts';
 import { isTrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { OperationState } from '../model/operation.ts';
-import { createAuditStore } from '../storage/audit.ts';
+import { createAuditStore, type NamedEntry } from '../storage/audit.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage } from './deps.ts';
-import { newUid } from './operation-id.ts';
+import { canonicalJson } from './fingerprint.ts';
 import type { Actor, ControlAnswer } from './operations.ts';
 import { readRecord } from './results.ts';
 import type { Status } from './status.ts';
@@ -43,12 +44,17 @@ const NOTHING_TO_DO: Readonly<Partial<Record<AuditAction, readonly OperationStat
   amended: ['ended'],
 };
 
+/** To look for an entry that says the same already; a trail that is longer gets another one. */
+const LOOK_MS = 1_000;
+
 /**
  * The entry comes first because the other order loses it where the process dies in between; until the verb has
  * answered it says that nobody knows whether it took effect. A refusal takes it back.
  */
 export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps): Audit {
   const trail = createAuditStore(storage.store);
+  // Rises within a millisecond, too: the names are the order.
+  const newName = monotonicFactory();
 
   async function begin({ account, id }: Act, name: string, entry: AuditEntry): Promise<void> {
     const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
@@ -66,6 +72,36 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
     });
   }
 
+  /** The newest entry, where it says this very thing of this run: to say it a million times must not fill the trail. */
+  async function findSame(act: Act): Promise<NamedEntry | null> {
+    const { account, id } = act;
+    const looking = Promise.all([trail.newest(account, id), beganAt(account, id)]);
+    const found = await within(LOOK_MS, 'the audit trail', looking).catch(() => null);
+    if (found === null) return null;
+    const [newest, began] = found;
+    return newest !== null && newest.entry.at >= began && isSame(newest.entry, act) ? newest : null;
+  }
+
+  /** Of its latest run; '' = it has only the first. */
+  async function beganAt(account: string, id: string): Promise<string> {
+    const { run } = await status.get(account, id);
+    return run === 1 ? '' : ((await storage.records.readRun(account, id, run))?.createdAt ?? '');
+  }
+
+  /** It stands for this deed, too, unless somebody did another one meanwhile: then there is an entry more. */
+  async function repeat(act: Act, same: NamedEntry, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer> {
+    const { account, id } = act;
+    const answer = await verb();
+    tell(act);
+    if ((await findSame(act))?.name !== same.name) {
+      await correct(act, trail.create(account, id, newName(), entryOf(act)));
+    } else if (same.entry.detail['unconfirmed'] === true) {
+      const { unconfirmed: _, ...detail } = same.entry.detail;
+      await correct(act, trail.replace(account, id, same.name, { ...same.entry, detail }));
+    }
+    return answer;
+  }
+
   /** Asked of the workflow itself where that matters: what a cache says may have changed. */
   async function hasNothingToDo({ action, account, id }: Act): Promise<boolean> {
     const settled = NOTHING_TO_DO[action] ?? [];
@@ -81,10 +117,12 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
   return {
     tell,
     async recorded(act, verb) {
-      const { action, account, id, actor, detail = {} } = act;
+      const { account, id } = act;
       if (await hasNothingToDo(act)) return await verb();
-      const name = newUid();
-      const entry = { at: new Date().toISOString(), action, by: actor.subject, traceId: actor.traceId, detail };
+      const same = await findSame(act);
+      if (same !== null) return await repeat(act, same, verb);
+      const name = newName();
+      const entry = entryOf(act);
       await begin(act, name, entry);
       try {
         const answer = await verb();
@@ -117,6 +155,15 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
       }
     },
   };
+}
+
+function entryOf({ action, actor, detail = {} }: Act): AuditEntry {
+  return { at: new Date().toISOString(), action, by: actor.subject, traceId: actor.traceId, detail };
+}
+
+function isSame({ action, by, detail }: AuditEntry, act: Act): boolean {
+  const { unconfirmed: _, ...said } = detail;
+  return action === act.action && by === act.actor.subject && canonicalJson(said) === canonicalJson(act.detail ?? {});
 }
 
 /** A run's record is its acceptance, so it is the entry, too. */

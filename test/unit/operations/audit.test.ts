@@ -18,11 +18,11 @@ afterEach(() => folder.remove());
 const actor = { subject: 'ann', traceId: 'a'.repeat(32) };
 const act = { action: 'paused', account: 'acme', id: 'op', actor } as const;
 
-function auditOf(state: OperationState, fresh = state) {
+function auditOf(state: OperationState, fresh = state, run = 1) {
   const logged: unknown[] = [];
   const { store } = folder;
   const storage = { store, records: createRecords(store), segments: createSegments(store) };
-  const view = (at: OperationState) => viewOf({ id: 'op', account: 'acme', state: at });
+  const view = (at: OperationState) => viewOf({ id: 'op', account: 'acme', state: at, run });
   // Only what the trail asks of it.
   const status = { get: async () => view(state), fresh: async () => view(fresh) } as unknown as Status;
   const log = (level: string, message: string, facts?: object) => void logged.push({ level, message, ...facts });
@@ -68,6 +68,56 @@ describe('the audit trail around a verb', () => {
     const stale = auditOf('paused', 'running');
     await stale.audit.recorded(act, done);
     expect(await stale.entries()).toHaveLength(1);
+  });
+
+  it('says once what is asked again and again, also where no state tells that it is so already', async () => {
+    const { audit, entries } = auditOf('scheduled');
+    for (let n = 0; n < 5; n++) await audit.recorded(act, done);
+    expect(await entries()).toHaveLength(1);
+    const amended = (priority: number) => ({ ...act, action: 'amended', detail: { priority } }) as const;
+    for (const priority of [4, 4, 5, 4, 4]) await audit.recorded(amended(priority), done);
+    await audit.recorded({ ...amended(4), actor: { ...actor, subject: 'bob' } }, done);
+    await audit.recorded(amended(4), done);
+    expect((await entries()).map(({ action, by, detail }) => [action, by, detail['priority']])).toEqual([
+      ['paused', 'ann', undefined],
+      ['amended', 'ann', 4],
+      ['amended', 'ann', 5],
+      ['amended', 'ann', 4],
+      ['amended', 'bob', 4],
+      ['amended', 'ann', 4],
+    ]);
+  });
+
+  it('says once what is tried again and again in vain, and confirms it when it is done', async () => {
+    const { audit, entries } = auditOf('running');
+    const lost = () => Promise.reject(new TrancheError('unavailable', 'later'));
+    for (let n = 0; n < 5; n++) await expect(audit.recorded(act, lost)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await entries()).toMatchObject([{ detail: { unconfirmed: true } }]);
+    await audit.recorded(act, done);
+    expect((await entries()).map(({ detail }) => detail)).toEqual([{}]);
+  });
+
+  it('says it again where somebody else did another thing meanwhile', async () => {
+    const { audit, entries } = auditOf('running');
+    await audit.recorded(act, done);
+    await audit.recorded(act, async () => {
+      await audit.recorded({ ...act, action: 'amended' }, done);
+      return await done();
+    });
+    expect((await entries()).map(({ action }) => action)).toEqual(['paused', 'amended', 'paused']);
+  });
+
+  it('says it again in another run', async () => {
+    const { audit, entries } = auditOf('running');
+    await audit.recorded(act, done);
+    const base = { succeeded: 0, failed: 0, skipped: 0, cancelled: 0, unknown: 0 };
+    const source = { fingerprint: 'f', prefix: 'p', chunkItems: [1], firstIndexes: [0], corrections: null } as const;
+    const createdAt = new Date(Date.now() + 1).toISOString();
+    const run = { version: 1, run: 2, base, ...source, createdAt, requestedBy: 'ann', traceId: 't' } as const;
+    await createRecords(folder.store).createRun('acme', 'op', run);
+    const { audit: later } = auditOf('running', 'running', 2);
+    await later.recorded(act, done);
+    expect(await entries()).toHaveLength(2);
   });
 
   it('shows the newest thousand, oldest first', async () => {
