@@ -9,6 +9,8 @@ export interface Alarm {
 
 /** It may ring before the time asked for, which was set while an earlier one stood: `onRing` sets it again. */
 export function createAlarm(onRing: () => void): Alarm {
+  // A signal sets it from the scope that an operator's own cancel ends: the alarm stands in that of its maker.
+  const parent = CancellationScope.current();
   let scope: CancellationScope | null = null;
   let setForMs = Number.POSITIVE_INFINITY;
 
@@ -23,7 +25,7 @@ export function createAlarm(onRing: () => void): Alarm {
     setFor(atMs) {
       if (atMs >= setForMs) return;
       clear();
-      const mine = new CancellationScope({ cancellable: true });
+      const mine = new CancellationScope({ cancellable: true, parent });
       scope = mine;
       setForMs = atMs;
       const ring = () => {

@@ -90,10 +90,10 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
     return next ?? (waiting.chunks() < WAITING_MAX ? ledger.beginNext() : null);
   }
 
-  /** While every place is taken, whoever comes home wakes. */
+  /** While every place is taken, whoever comes home wakes; what is due already needs nobody to. */
   function wakeInTime(): void {
     const nextAtMs = waiting.nextAtMs();
-    if (nextAtMs !== null && working < window && !leaving) alarm.setFor(nextAtMs);
+    if (nextAtMs !== null && !isDue() && working < window && !leaving) alarm.setFor(nextAtMs);
   }
 
   return {
