@@ -8,7 +8,8 @@ import type { ActivityDeps } from './deps.ts';
 export interface ChunkPlace {
   readonly ref: OperationRef;
   readonly ordinal: number;
-  readonly source: ChunkSource;
+  /** Absent in what an earlier release began: it knew no others than those of the submission. */
+  readonly source?: ChunkSource;
 }
 
 /**
@@ -16,7 +17,7 @@ export interface ChunkPlace {
  * Without its record the operation cannot be told from one in another store: that is tried again.
  */
 export async function readChunk(deps: Pick<ActivityDeps, 'store' | 'records'>, place: ChunkPlace): Promise<Chunk> {
-  const { ref, ordinal, source } = place;
+  const { ref, ordinal, source = { kind: 'blobs', prefix: chunkPrefix(ref.uid) } } = place;
   const blob = source.kind === 'record' ? null : await deps.store.get(chunkKey(source.prefix, ordinal));
   if (blob !== null) return decodeChunk(blob);
   // A retry's choice stands nowhere else: the submission's chunks in its place would be applied as a whole.

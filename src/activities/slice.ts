@@ -1,7 +1,7 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
-import { addTallies, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
+import { addTallies, EMPTY_TALLY, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
@@ -134,7 +134,9 @@ async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Ro
 /** As finalize does, without another trip over the server: most operations are one slice long. */
 async function endOperation(deps: ActivityDeps, input: SliceInput, end: OperationEnd, tally: Tally): Promise<Progress> {
   const now = new Date().toISOString();
-  const whole = addTallies(end.base, tally);
+  // A slice that an earlier release began says nothing of runs.
+  const { base = EMPTY_TALLY, amended = {} }: Partial<OperationEnd> = end;
+  const whole = addTallies(base, tally);
   const summary: Progress = {
     version: 1,
     run: input.run,
@@ -142,10 +144,10 @@ async function endOperation(deps: ActivityDeps, input: SliceInput, end: Operatio
     state: 'ended',
     outcome: outcomeOf(whole, false),
     tally: whole,
-    ...earlierItemsOf(end.base),
+    ...earlierItemsOf(base),
     running: 0,
     throttle: null,
-    amended: end.amended,
+    amended,
     startedAt: end.startedAt,
     endedAt: now,
     asOf: now,

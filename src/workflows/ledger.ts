@@ -247,7 +247,7 @@ export function createLedger(input: OperationInput) {
       const standing = summary ?? (await writeSummary(early));
       const { outcome, endedAt } = standing;
       // What came too late to be written there has changed nothing.
-      amended = standing.amended;
+      amended = standing.amended ?? {};
       pausedAhead = false;
       state = 'ended';
       throttle = null;

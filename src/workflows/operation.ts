@@ -13,6 +13,7 @@ import { decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
 import { prepareActivity, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
+import { bringUpToDate } from './former-input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { freshChunk } from './progress.ts';
 import { progressQuery, stateAttributes } from './signals.ts';
@@ -21,7 +22,8 @@ import { listen, type Wishes } from './wishes.ts';
 /** Far times are slept to in steps: a timer of centuries overflows the server's. */
 const SLEEP_MAX_MS = 30 * 86_400_000;
 
-export async function operation(input: OperationInput): Promise<void> {
+export async function operation(given: OperationInput): Promise<void> {
+  const input = bringUpToDate(given);
   const ledger = createLedger(input);
   const wishes = listen(input, ledger);
   // An operator's `temporal workflow cancel` is a cancel like any other: it must end in a truthful operation.

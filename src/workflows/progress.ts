@@ -71,7 +71,7 @@ export function awaitsOf(
   { tally, awaiting, waitUntil, vendorDown }: SliceAnswer,
   items: number,
 ): Pick<ChunkState, 'awaits'> {
-  if (awaiting === 0 || waitUntil === null || vendorDown) return {};
+  if (!(awaiting > 0) || waitUntil === null || vendorDown) return {};
   return awaiting < items - decidedItems(tally) ? {} : { awaits: { items: awaiting, until: waitUntil } };
 }
 

@@ -24,6 +24,7 @@ test('every path worth keeping has stored histories', () => {
       'amended',
       'callbacks',
       'retry-run',
+      'former-release',
     ]),
   );
 });
