@@ -101,9 +101,9 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
         standing = await ask(rows.enter(entryOf(bid, limits)));
       } catch (error) {
         // It may have been taken although no answer came, or be taken yet: a database that was frozen does what it was
-        // sent in any order. So it is given back now and once more by the sweep, when that question is over.
-        await giveBack(bid.account, bid.uid);
-        if (debts.size < DEBTS_MAX) debts.set(bid.uid, bid.account);
+        // sent in any order. So it is given back now, behind the client's back, and once more by the sweep.
+        const owe = () => debts.size < DEBTS_MAX && debts.set(bid.uid, bid.account);
+        void giveBack(bid.account, bid.uid).then(owe);
         throw error;
       }
       const standings = standingsOf(standing, limits, bid.surface, standing.admitted ? bid : null);

@@ -21,6 +21,7 @@ describe('a place that the database was asked for and did not answer about', () 
     const quotas = createQuotas({ rows, limits: LIMITS, deadlineMs: 5, log: noLog });
     await expect(quotas.enter(BID)).rejects.toMatchObject({ code: 'unavailable' });
     taken.add(BID.uid);
+    await new Promise((resolve) => setImmediate(resolve));
     await quotas.payDebts();
     expect([...taken]).toEqual([]);
   });
