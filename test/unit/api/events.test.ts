@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createEventFeed } from '../../../src/api/event-feed.ts';
+import { createEventFeed, paceMs } from '../../../src/api/event-feed.ts';
 import { TrancheError } from '../../../src/model/errors.ts';
 import type { Operations, OperationView } from '../../../src/operations/operations.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';
@@ -179,6 +179,13 @@ describe('a feed', () => {
     await follower.news(null, 1_000, signal);
     expect(latest()?.revision).toBe(revision);
     follower.leave();
+  });
+
+  it('reads no more often in all, however many operations are followed', () => {
+    const readsPerSecond = (operations: number) => (operations * 1_000) / paceMs(250, operations);
+    expect(paceMs(250, 1)).toBe(250);
+    expect(paceMs(250, 50)).toBe(250);
+    for (const operations of [50, 51, 400, 1_000]) expect(readsPerSecond(operations)).toBeLessThanOrEqual(200);
   });
 
   it('refuses one follower too many, and takes the next when one has left', () => {
