@@ -1,6 +1,6 @@
 /** The standing of every item of a chunk while one slice works on it, and the rows that the slice will commit. */
 
-import { type Chunk, indexAt } from '../model/chunk.ts';
+import { type Chunk, indexAt, isInDoubtAt } from '../model/chunk.ts';
 import { addTallies, decidedItems, EMPTY_TALLY, type Tally } from '../model/operation.ts';
 import { type Deferred, type ItemError, type ItemOutcome, TRIALS_KEPT } from '../model/outcome.ts';
 import type { Plan } from '../model/plan.ts';
@@ -113,7 +113,10 @@ export function createRows({ chunk, log, leavings, reader, plan, marks }: RowsRe
     isOpen: (position: number): boolean => !lines.has(position),
     /** Items that a vendor has taken and owes a callback for. */
     awaiting: () => awaiting,
-    standing: (position: number): Omit<Deferred, 'index'> => deferred.get(position) ?? NEVER_TRIED,
+    standing: (position: number): Omit<Deferred, 'index'> =>
+      deferred.get(position) ?? (isInDoubtAt(chunk, position) ? TRIED_BEFORE : NEVER_TRIED),
+    /** No slice of this run has put it off. */
+    isFresh: (position: number): boolean => !deferred.has(position),
     /** Positions to work on, ascending. */
     open(): number[] {
       const open: number[] = [];
@@ -148,6 +151,8 @@ function isSame(a: Omit<Deferred, 'index'>, b: Omit<Deferred, 'index'>): boolean
 }
 
 const NEVER_TRIED = { notBefore: 0, attempts: 0, doubt: false } as const;
+/** By an earlier run, and whether it took effect is not known. */
+const TRIED_BEFORE = { ...NEVER_TRIED, doubt: true } as const;
 
 const DUPLICATE = { outcome: 'skipped', attempts: 0, reason: 'duplicate' } as const satisfies Decision;
 

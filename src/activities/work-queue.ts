@@ -40,7 +40,7 @@ export function createWorkQueue(rows: Rows, mayBegin: (position: number) => bool
     const { notBefore, attempts, doubt, submitted } = rows.standing(position);
     const task = { position, counted: attempts, attempts, doubt, dueMs: notBefore };
     if (submitted !== undefined) putOff({ ...task, attempts: attempts + 1, submitted });
-    else if (attempts === 0 && !doubt && notBefore === 0) fresh.push(position);
+    else if (rows.isFresh(position) || (attempts === 0 && !doubt && notBefore === 0)) fresh.push(position);
     else putOff(task);
   }
   let next = 0;
@@ -49,7 +49,7 @@ export function createWorkQueue(rows: Rows, mayBegin: (position: number) => bool
     const position = fresh[next];
     if (position === undefined || !mayBegin(position)) return null;
     next++;
-    return { position, counted: 0, attempts: 0, doubt: false, dueMs: 0 };
+    return { position, counted: 0, attempts: 0, doubt: rows.standing(position).doubt, dueMs: 0 };
   }
 
   return {

@@ -34,6 +34,8 @@ export interface ChunkHeader {
   readonly firstIndex: number;
   /** A retry's chunk: its items are chosen ones, ascending, each with an index of its own. Absent = consecutive. */
   readonly sparse?: true;
+  /** Positions, ascending, of what an earlier run may have had applied though nobody said so. Absent = none. */
+  readonly inDoubt?: readonly number[];
   readonly items: number;
   readonly payloadBytes: number;
   readonly faults: readonly ItemFault[];
@@ -128,6 +130,19 @@ export function positionOf({ header, chosen }: Chunk, index: number): number {
 /** The run that the item's idempotency key names. */
 export function keyRunAt({ chosen }: Chunk, position: number): number {
   return chosen?.keyRuns[position] ?? 1;
+}
+
+/** True where a call of an earlier run may have had its effect: no later refusal says that it had none. */
+export function isInDoubtAt({ header: { inDoubt } }: Chunk, position: number): boolean {
+  if (inDoubt === undefined) return false;
+  let low = 0;
+  let high = inDoubt.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((inDoubt[middle] ?? 0) < position) low = middle + 1;
+    else high = middle;
+  }
+  return inDoubt[low] === position;
 }
 
 /** What vendors know the item by: the same in every attempt of a run. */

@@ -12,6 +12,8 @@ export interface ChosenItem {
   readonly line: number;
   /** The run that its idempotency key names. */
   readonly keyRun: number;
+  /** What was sent may have taken effect; absent = no. */
+  readonly inDoubt?: boolean;
   readonly content: Uint8Array | Omit<ItemFault, 'position'>;
 }
 
@@ -73,6 +75,7 @@ function openChunk(itemsMax: number) {
   const tables = Array.from({ length: 4 }, () => new Uint32Array(itemsMax));
   const [ends, lines, indexes, keyRuns] = tables as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
   const faults: ItemFault[] = [];
+  const doubts: number[] = [];
   let payload = Buffer.allocUnsafeSlow(PAYLOAD_BYTES_FIRST);
   let length = 0;
   let items = 0;
@@ -91,9 +94,10 @@ function openChunk(itemsMax: number) {
     items: () => items,
     firstIndex: () => indexes[0] ?? 0,
     isFull: (bytesMax: number) => items === itemsMax || length >= bytesMax,
-    add({ index, line, keyRun, content }: ChosenItem): void {
+    add({ index, line, keyRun, inDoubt, content }: ChosenItem): void {
       if (content instanceof Uint8Array) append(content);
       else faults.push({ position: items, ...content });
+      if (inDoubt === true) doubts.push(items);
       ends[items] = length;
       lines[items] = line;
       indexes[items] = index;
@@ -102,7 +106,8 @@ function openChunk(itemsMax: number) {
     },
     encode(format: ItemFormat): Buffer {
       const firstIndex = indexes[0] ?? 0;
-      const header = { version: 1, format, firstIndex, sparse: true, items, payloadBytes: length, faults } as const;
+      const facts = { version: 1, format, firstIndex, sparse: true, items, payloadBytes: length, faults } as const;
+      const header = doubts.length === 0 ? facts : { ...facts, inDoubt: doubts };
       return encodeChunk(header, ends, lines, payload.subarray(0, length), { indexes, keyRuns });
     },
   };

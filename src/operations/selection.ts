@@ -1,4 +1,5 @@
 /** Which items a retry takes up, and as what: one walk over the results, with memory for a few chunks. */
+import { isInDoubtAt } from '../model/chunk.ts';
 import { TrancheError } from '../model/errors.ts';
 import { EMPTY_TALLY, type OperationRecord, type RunLayer, type RunRecord, type Tally } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
@@ -139,10 +140,14 @@ function createChooser(parts: ChooserParts): (candidate: Candidate) => ChosenIte
     }
     const { chunk, position, opened } = found;
     const original = opened(position);
+    // What a later run was to find out and was ended before is as open as it was.
+    const inDoubt = outcome === 'unknown' || (outcome === 'cancelled' && isInDoubtAt(chunk, position));
     const { item, changed } =
       correction === null ? { item: original, changed: false } : corrected.correct(original, correction);
-    if (changed && outcome === 'unknown') {
-      complaints.add(`index ${index} is unknown: what was sent may have taken effect, so it takes no correction`);
+    if (changed && inDoubt) {
+      complaints.add(
+        `index ${index} is ${outcome === 'unknown' ? outcome : 'in doubt'}: what was sent may have taken effect, so it takes no correction`,
+      );
       return null;
     }
     if (changed && item.ok && item.text.length > itemBytesMax) {
@@ -151,7 +156,8 @@ function createChooser(parts: ChooserParts): (candidate: Candidate) => ChosenIte
     }
     // Vendors replay a stored failure under its key; where the effect is in doubt only the same key is safe.
     const keyRun = outcome === 'failed' ? run : (chunk.chosen?.keyRuns[position] ?? 1);
-    return { index, line: chunk.lines[position] ?? 0, keyRun, content: item.ok ? item.text : item.fault };
+    const content = item.ok ? item.text : item.fault;
+    return { index, line: chunk.lines[position] ?? 0, keyRun, inDoubt, content };
   };
 }
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeChunk, idempotencyKeyAt, itemBytes } from '../../../src/model/chunk.ts';
+import { decodeChunk, idempotencyKeyAt, isInDoubtAt, itemBytes } from '../../../src/model/chunk.ts';
 import { isTrancheError } from '../../../src/model/errors.ts';
 import {
   addTallies,
@@ -116,6 +116,15 @@ async function chosenBy(record: OperationRecord, run: number): Promise<Record<st
   return chosen;
 }
 
+/** Keys of what a run may not call a failure without an answer. */
+async function inDoubt(record: OperationRecord, run: number): Promise<string[]> {
+  const { prefix } = await runOf(record, run);
+  const chunk = decodeChunk((await folder.store.get(chunkKey(prefix, 0))) ?? Buffer.alloc(0));
+  const positions = Array.from({ length: chunk.header.items }, (_, position) => position);
+  const doubtful = positions.filter((position) => isInDoubtAt(chunk, position));
+  return doubtful.map((position) => idempotencyKeyAt(chunk, 'u', position).slice(1));
+}
+
 async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(await Readable.from(body).toArray()).toString('utf8');
 }
@@ -160,6 +169,19 @@ describe('a retry', () => {
     expect(await elsewhere.get(record.account, record.id)).toMatchObject({ run: 2, counts: operation.counts });
     const { memo, status } = await env.client.workflow.getHandle(`${record.account}/${record.id}`).describe();
     expect({ memo: memo?.['run'], status: status.name }).toEqual({ memo: undefined, status: 'RUNNING' });
+  });
+
+  it('says of each item whether an earlier run may have had it applied, also where a run between was ended early', async () => {
+    const record = await ended();
+    await operations.retry(asking(record));
+    expect(await inDoubt(record, 2)).toEqual([':3']);
+    await end(record, 2, { ...EMPTY_TALLY, succeeded: 1, cancelled: 4 }, true);
+    const corrected = corrections('{"index":3,"item":{"n":33}}\n');
+    expect(await detailsOf(operations.retry(asking(record, { fromRun: 2, ...corrected })))).toEqual([
+      expect.stringContaining('index 3 is in doubt'),
+    ]);
+    await operations.retry(asking(record, { fromRun: 2 }));
+    expect(await inDoubt(record, 3)).toEqual([':3']);
   });
 
   it('narrows by outcome, code and index', async () => {

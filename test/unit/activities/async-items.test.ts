@@ -239,6 +239,34 @@ test('after a cancel what was answered stands, what was taken is in doubt, what 
   ]);
 });
 
+test('what was in doubt before a retry stays so where it is only put off or given up, and ends where it is answered', async () => {
+  const chosen = { indexes: Uint32Array.of(3, 5, 6, 9), keyRuns: Uint32Array.of(1, 1, 2, 1) };
+  const busy = { kind: 'transient', code: 'vendor_busy', message: 'not now', doubt: false, counts: true } as const;
+  const refused = { kind: 'failed', error: { code: 'vendor_rejected', message: 'no', retryable: false } } as const;
+  const slices = await slicesOf({
+    items: 4,
+    run: 2,
+    chosen,
+    inDoubt: [0, 1, 3],
+    plan: { retry: { ...RETRY, maximumAttempts: 1 } },
+    async submit({ index }) {
+      if (index === 9) return { kind: 'not_called' };
+      return index === 5 ? refused : busy;
+    },
+  });
+  await slices.slice({ boxMs: 300 });
+  const { store, records, segments, target } = slices;
+  const deps = { store, records, segments, database: null, findTarget: () => target } as unknown as ActivityDeps;
+  await new MockActivityEnvironment().run(() => createSettle(deps)(slices.settling));
+  expect(await slices.lines()).toMatchObject([
+    // Under a key of its own a further retry might apply it a second time.
+    { index: 3, outcome: 'unknown', error: { code: 'vendor_busy' } },
+    { index: 5, outcome: 'failed', error: { code: 'vendor_rejected' } },
+    { index: 6, outcome: 'failed', error: { code: 'vendor_busy' } },
+    { index: 9, outcome: 'unknown', error: { code: 'cancelled_in_doubt' }, attempts: 0 },
+  ]);
+});
+
 const RETRY = {
   ...{ initialIntervalMs: 500, backoffCoefficient: 2, maximumIntervalMs: 60_000 },
   ...{ maximumAttempts: 6, nonRetryableCodes: [] },
