@@ -61,6 +61,24 @@ describe('a request without valid credentials', () => {
     }
   });
 
+  it('learns from them which part is at fault; why, only an admin does', async () => {
+    const parts = { database: { ok: false, detail: 'connect ECONNREFUSED 10.0.0.5:5432', tookMs: 3 } };
+    const { app } = appOver(
+      { health: async () => ({ ok: false, parts }) },
+      { signIn: createSignIn({ tokens, apiKeys, adminKey: ADMIN_KEY }) },
+    );
+    const seen = async (init = {}) => {
+      const answer = await app.request('/health/detailed', init);
+      expect(answer.status).toBe(503);
+      return ((await answer.json()) as { parts: unknown }).parts;
+    };
+    const withoutWhy = { database: { ok: false, tookMs: 3 } };
+    expect(await seen()).toEqual(withoutWhy);
+    expect(await seen(as('bad.admin'))).toEqual(withoutWhy);
+    expect(await seen(as('acme.operator'))).toEqual(withoutWhy);
+    expect(await seen(as(ADMIN_KEY))).toEqual(parts);
+  });
+
   it('finds public only what must be', () => {
     const open = routesOf(guarded().app).filter(({ access }) => access === 'public');
     for (const { path } of open) expect(path).toMatch(/^\/health|\/callbacks\/:/);
