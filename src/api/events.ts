@@ -1,5 +1,6 @@
 /** `GET …/events`: what was done to an operation, then its progress as it comes, then its end; as SSE or as NDJSON. */
 import type { AuditEntry } from '../model/audit.ts';
+import { isTrancheError } from '../model/errors.ts';
 import type { OperationView } from '../operations/operations.ts';
 import { type ApiApp, type ApiContext, type AppDeps, connectionOf } from './context.ts';
 import { createEventFeed, type Follower } from './event-feed.ts';
@@ -42,7 +43,8 @@ function eventsHandler(deps: AppDeps): Handler {
     }
     const seesHistory = after === null || after.run === 0;
     const history = seesHistory ? await deps.operations.audit(account, id) : [];
-    const source = { history, view, after, signal: untilGone(c, deps.closing) };
+    const mayStay = createMayStay(c, deps.limits.heartbeatMs);
+    const source = { history, view, after, mayStay, signal: untilGone(c, deps.closing) };
     const format = /\bapplication\/(?:x-ndjson|ndjson|jsonl)\b/i.test(c.req.header('Accept') ?? '') ? NDJSON : SSE;
     const stream = async function* (): AsyncGenerator<Buffer> {
       // Before the first piece: who is refused gets a problem, not a stream that breaks off.
@@ -69,11 +71,29 @@ function untilGone(c: ApiContext, closing: AbortSignal): AbortSignal {
   return AbortSignal.any([closing, c.req.raw.signal, gone.signal]);
 }
 
+/** A stream may outlive its caller's credentials: they are looked at again, at most once in `everyMs`. */
+function createMayStay(c: ApiContext, everyMs: number): () => Promise<boolean> {
+  let seenAt = performance.now();
+  return async () => {
+    if (performance.now() - seenAt < everyMs) return true;
+    seenAt = performance.now();
+    try {
+      await c.get('enter')(c, 'read');
+      return true;
+    } catch (error) {
+      // Where nobody can tell now, who was let in stays.
+      return isTrancheError(error) && error.code === 'unavailable';
+    }
+  };
+}
+
 interface EventSource {
   readonly history: readonly AuditEntry[];
   readonly view: OperationView;
   readonly after: EventId | null;
   readonly follower: Follower;
+  /** False: the caller is not let in any more. */
+  readonly mayStay: () => Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -99,11 +119,11 @@ async function* eventsOf(source: EventSource, heartbeatMs: number): AsyncGenerat
 }
 
 /** The operation as it is, then whenever it has changed, each time as it is then; null where it has not for so long. */
-async function* viewsOf({ view, follower, signal }: EventSource, heartbeatMs: number) {
+async function* viewsOf({ view, follower, mayStay, signal }: EventSource, heartbeatMs: number) {
   yield view;
   for (let seen: OperationView | null = null; ; ) {
     await follower.news(seen, heartbeatMs, signal);
-    if (signal.aborted || follower.isGone()) return;
+    if (signal.aborted || follower.isGone() || !(await mayStay())) return;
     const latest = follower.latest();
     yield latest === seen ? null : latest;
     seen = latest;

@@ -137,6 +137,33 @@ describe('the events of an operation', () => {
     await next.text();
   });
 
+  it.each([
+    ['unauthenticated', 'end'],
+    ['forbidden', 'end'],
+    ['unavailable', 'go on'],
+  ] as const)('look at credentials again: where they are %s by then, they %s', async (code, then) => {
+    let entered = 0;
+    let outcome: TrancheError | null = null;
+    const signIn = async () => {
+      entered++;
+      if (outcome !== null) throw outcome;
+      return { account: 'default', subject: 'ann', roles: ['viewer'] } as const;
+    };
+    const closing = new AbortController();
+    const limits = { eventIntervalMs: 1, heartbeatMs: 2 };
+    const { app } = appOver(
+      { get: async () => RUNNING, audit: async () => [] },
+      { signIn, limits, closing: closing.signal },
+    );
+    const answer = await app.request('/v1/operations/op/events');
+    outcome = new TrancheError(code, 'not any more');
+    const reader = (answer.body ?? new ReadableStream<Uint8Array>()).getReader();
+    let over = false;
+    while (!over && entered < 20) over = (await reader.read()).done;
+    expect(over).toBe(then === 'end');
+    closing.abort();
+  });
+
   it('are not there for an operation that is not', async () => {
     const { app } = appOver();
     expect((await app.request('/v1/operations/nope/events')).status).toBe(404);
