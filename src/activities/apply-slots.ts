@@ -57,10 +57,21 @@ function createSlotWork(run: BatchRun, effects: Effects<Decision>) {
       const standing = await effects.standing(at);
       if (over) return;
       adoptSlots(run, standing);
+      giveUpClaimed(await effects.claimed(at));
     } catch (cause) {
       giveWay(cause);
     }
     if (!over && !away) lots = lotsOf(rows, plan);
+  }
+
+  /** An end that was begun and then lost: nobody can apply them any more, so nobody waits for it. */
+  function giveUpClaimed(slots: readonly number[]): void {
+    if (over || slots.length === 0) return;
+    for (const position of rows.open()) {
+      if (!slots.includes(slotAt(plan, position))) continue;
+      const { attempts } = rows.standing(position);
+      rows.decide(position, reader.label(position), { outcome: 'cancelled', attempts });
+    }
   }
 
   function giveWay(cause: unknown): void {

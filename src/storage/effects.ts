@@ -55,6 +55,8 @@ export interface Effects<T> {
   once(ref: SlotRef, work: SlotWork<T>): Promise<readonly Placed<T>[] | null>;
   /** All that stands of a chunk, by slot. */
   standing(ref: ChunkLogRef): Promise<ReadonlyMap<number, readonly Placed<T>[]>>;
+  /** Slots of a chunk that were claimed before anybody had applied them. */
+  claimed(ref: ChunkLogRef): Promise<readonly number[]>;
   /** From now on nobody can apply these slots any more. Resolves to what stands of the chunk. */
   claim(ref: ChunkLogRef, slots: readonly number[]): Promise<ReadonlyMap<number, readonly Placed<T>[]>>;
 }
@@ -86,6 +88,11 @@ export function createEffects<T>(database: Database): Effects<T> {
       }
     },
     standing,
+    async claimed(ref) {
+      const text = `SELECT slot, outcomes FROM tranche_effects WHERE ${KEY} AND outcomes = '${NOTHING}'`;
+      const { rows } = await database.query<LedgerRow>(text, keyOf(ref));
+      return rows.map(({ slot }) => slot);
+    },
     async claim(ref, slots) {
       const text = `INSERT INTO tranche_effects (uid, run, chunk, slot, outcomes)
         SELECT $1, $2, $3, slot, '${NOTHING}' FROM unnest($4::integer[]) AS slot ON CONFLICT DO NOTHING`;

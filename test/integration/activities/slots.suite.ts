@@ -254,7 +254,11 @@ export function testSlots(name: string, start: () => Promise<DatabaseUnderTest>)
       );
       if (name === 'PostgreSQL') expect(applied).toEqual(Array.from({ length: 10 }, (_, id) => id));
       const late = createSliceUnderTest({ uid, database, items, plan: { boxMs: 300 } });
-      await late.run();
+      expect(await late.run()).toMatchObject({ waitUntil: null });
+      // It goes on after an end that was lost half-way: what nobody can apply any more must not keep it for ever.
+      expect(late.lines().map(({ outcome }) => outcome)).toEqual(
+        items.map(({ id }) => (applied.includes(id) ? 'succeeded' : 'cancelled')),
+      );
       expect((await thingsIn(database)).map(({ id }) => id)).toEqual(applied);
     });
 
