@@ -32,6 +32,7 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
     return {
       ended: (await deps.records.readSummary(ref.account, ref.id, run)) !== null,
       paused: last?.state === 'paused' || last?.state === 'pausing' || last?.pausedAhead === true,
+      cancelled: last?.state === 'cancelling',
       revision: (last?.revision ?? 0) + 1_000,
       startedAt: last?.startedAt ?? null,
       amended: last?.amended ?? {},

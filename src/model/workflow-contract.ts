@@ -227,6 +227,8 @@ export interface SurveyAnswer {
   readonly ended: boolean;
   /** It was paused, or about to be, when it was last heard of. */
   readonly paused: boolean;
+  /** Somebody had cancelled it. */
+  readonly cancelled: boolean;
   readonly revision: number;
   readonly startedAt: string | null;
   readonly amended: Amendment;

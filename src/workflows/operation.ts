@@ -4,6 +4,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  patched,
   setHandler,
   sleep,
   upsertSearchAttributes,
@@ -15,7 +16,7 @@ import { prepareActivity, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
 import { bringUpToDate } from './former-input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
-import { freshChunk } from './progress.ts';
+import { freshChunk, widestPlan } from './progress.ts';
 import { progressQuery, stateAttributes } from './signals.ts';
 import { listen, type Wishes } from './wishes.ts';
 
@@ -68,11 +69,12 @@ async function lookBack(input: OperationInput, ledger: Ledger, wishes: Wishes): 
   // What left no trace may have been begun all the same, as far as a window reaches.
   const windowMax = input.mode === 'settle_untouched' ? 0 : plan.windowMax;
   const scheduled = input.scheduledAt !== null;
-  const found = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs, scheduled });
-  if (found.ended) return false;
+  const log = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs, scheduled });
+  if (log.ended) return false;
+  const found = { ...log, paused: log.paused && !wishes.resumed };
   ledger.adopt(found);
   if (found.paused) wishes.paused = true;
-  if (input.mode !== 'resume') wishes.cancel();
+  if (input.mode !== 'resume' || found.cancelled) wishes.cancel();
   else if (ledger.hasBegun()) upsertSearchAttributes(stateAttributes('running', null));
   return true;
 }
@@ -153,7 +155,10 @@ function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger
 
 /** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole. */
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
-  const { ref, plan, run, source, base, chunkItems } = input;
+  const { ref, run, source, base, chunkItems } = input;
+  const plan = widestPlan(input.plan, ledger.amended());
+  // Whoever goes on after a loss must not go on with what was cancelled.
+  if (patched('a-cancel-is-kept')) void ledger.save();
   for (const { ordinal, lost } of ledger.openChunks()) {
     const { tally } = await settle({ version: 1, ref, plan, run, ordinal, source, lost });
     ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);

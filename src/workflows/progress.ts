@@ -49,6 +49,11 @@ export function amendPlan(plan: Plan, { concurrency, callsPerSecond }: Amendment
   };
 }
 
+/** As far as a slice that was lost may have reached, whether it worked by the first plan or by the amended one. */
+export function widestPlan(plan: Plan, { concurrency = 0 }: Amendment): Plan {
+  return { ...plan, sliceConcurrency: Math.max(plan.sliceConcurrency, concurrency) };
+}
+
 /** True where the plan, or the priority, is another one after it. */
 export function changesWork(before: Amendment, after: Amendment): boolean {
   return (['concurrency', 'callsPerSecond', 'priority'] as const).some((name) => before[name] !== after[name]);

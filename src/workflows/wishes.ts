@@ -7,6 +7,8 @@ import { amendSignal, arrivedSignal, cancelSignal, pauseSignal, progressSignal, 
 
 export interface Wishes {
   paused: boolean;
+  /** The last that was said of it: also where nobody knew yet that it was paused. */
+  resumed: boolean;
   cancelled: boolean;
   /** Those at work must go on by another plan. */
   amended: boolean;
@@ -18,6 +20,7 @@ export interface Wishes {
 export function listen(input: OperationInput, ledger: Ledger): Wishes {
   const wishes: Wishes = {
     paused: input.carried?.paused === true,
+    resumed: false,
     cancelled: false,
     amended: false,
     cancel() {
@@ -30,9 +33,11 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
   setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
   setHandler(cancelSignal, () => wishes.cancel());
   setHandler(pauseSignal, () => {
+    wishes.resumed = false;
     if (!wishes.paused) setPaused(wishes, ledger, true);
   });
   setHandler(resumeSignal, () => {
+    wishes.resumed = true;
     if (wishes.paused) setPaused(wishes, ledger, false);
   });
   setHandler(amendSignal, (amendment) => {

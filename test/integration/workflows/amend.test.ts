@@ -23,12 +23,12 @@ interface SliceScheduled {
 }
 
 /** Every slice in the history, in order, as it was scheduled. */
-async function slicesOf(handle: WorkflowHandle): Promise<SliceScheduled[]> {
+async function slicesOf(handle: WorkflowHandle, name = 'slice'): Promise<SliceScheduled[]> {
   const { events } = await handle.fetchHistory();
   const slices: SliceScheduled[] = [];
   for (const event of events ?? []) {
     const scheduled = event.activityTaskScheduledEventAttributes;
-    if (scheduled?.activityType?.name !== 'slice') continue;
+    if (scheduled?.activityType?.name !== name) continue;
     const input = JSON.parse(Buffer.from(scheduled.input?.payloads?.[0]?.data ?? []).toString('utf8'));
     const { priorityKey, fairnessKey } = scheduled.priority ?? {};
     const { sliceConcurrency } = input.plan;
@@ -66,6 +66,19 @@ describe('an amendment', () => {
       tally: { succeeded: 180 },
       amended: { concurrency: 40, callsPerSecond: 900, priority: 1 },
     });
+  });
+
+  test('counts where chunks are given up: what was lost may have reached as far as the widest plan lets it', async () => {
+    await engine.control({ latencyMs: 200 });
+    const handle = await engine.begin(spec('widened'));
+    await decided(engine, handle, 5);
+    await handle.signal('amend', { concurrency: 40 });
+    await handle.signal('cancel');
+    await handle.result();
+    await engine.control({ latencyMs: 0 });
+    const settled = await slicesOf(handle, 'settle');
+    expect(settled.length).toBeGreaterThan(0);
+    for (const { sliceConcurrency } of settled) expect(sliceConcurrency).toBe(40);
   });
 
   test('is in the checkpoint at once', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decidedItems, EMPTY_TALLY } from '../../../src/model/operation.ts';
+import { decidedItems, EMPTY_TALLY, type OperationState, type Progress } from '../../../src/model/operation.ts';
 import { type Engine, startEngine } from '../../fixtures/engine.ts';
-import { ENGINE_PATHS } from '../../fixtures/engine-paths.ts';
+import { decided, ENGINE_PATHS, until } from '../../fixtures/engine-paths.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -79,4 +79,51 @@ test('a workflow that was lost goes on from its log: nothing that was decided is
   const calls = await engine.ledger(spec.id);
   expect(new Set(calls.map(({ key }) => key)).size).toBe(300);
   expect(calls.filter(({ applied }) => applied).length).toBe(300);
+});
+
+describe('a workflow that was lost', () => {
+  const QUICK = { heartbeatTimeoutMs: 1_000, boxMs: 300 } as const;
+
+  /** What was last written of it. */
+  function keep(id: string, state: OperationState): Promise<void> {
+    const at = new Date().toISOString();
+    const nothing = {
+      outcome: null,
+      tally: EMPTY_TALLY,
+      running: 0,
+      throttle: null,
+      amended: {},
+      endedAt: null,
+    } as const;
+    const progress: Progress = { version: 1, run: 1, revision: 7, state, ...nothing, startedAt: at, asOf: at };
+    return engine.records.putCheckpoint('tests', id, progress);
+  }
+
+  test('does not go on with what was cancelled', async () => {
+    const spec = { id: 'cancelled-and-lost', chunks: 2, itemsPerChunk: 10, plan: { ...QUICK, journal: false } };
+    await keep(spec.id, 'cancelling');
+    await (await engine.begin({ ...spec, mode: 'resume' })).result();
+    expect(await engine.summary(spec.id)).toMatchObject({ outcome: 'cancelled', tally: { succeeded: 0 } });
+    expect(await engine.ledger(spec.id)).toEqual([]);
+  });
+
+  test('goes on where somebody resumed it before it knew that it was paused', async () => {
+    const spec = { id: 'resumed-and-lost', chunks: 2, itemsPerChunk: 10, plan: QUICK };
+    await keep(spec.id, 'paused');
+    const handle = await engine.begin({ ...spec, mode: 'resume' });
+    await handle.signal('resume');
+    await handle.result();
+    expect(await engine.summary(spec.id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 20 } });
+  });
+
+  test('has kept that it was cancelled, before it ended', async () => {
+    const spec = { id: 'cancel-kept', chunks: 2, itemsPerChunk: 100, plan: { ...QUICK, sliceConcurrency: 2 } };
+    await engine.control({ latencyMs: 100 });
+    const handle = await engine.begin(spec);
+    await decided(engine, handle, 5);
+    await handle.signal('cancel');
+    await handle.result();
+    await engine.control({ latencyMs: 0 });
+    await until(async () => (await engine.records.readCheckpoint('tests', spec.id))?.state === 'cancelling');
+  });
 });
