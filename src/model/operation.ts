@@ -121,6 +121,8 @@ export interface RunRecord {
   readonly chunkItems: readonly number[];
   /** Index in the input of each chunk's first item: an item is found by reading one chunk. */
   readonly firstIndexes: readonly number[];
+  /** Items of each chunk that an earlier run may have had applied (`ChunkHeader.inDoubt`); absent = none. */
+  readonly doubts?: readonly number[];
   /** Corrected payloads as they came, as chunks of the same kind; null where none were given. */
   readonly corrections: RunLayer | null;
   /** Outcomes of the items that were not chosen. */

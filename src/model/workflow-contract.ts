@@ -60,6 +60,8 @@ export interface OperationInput {
   readonly base: Tally;
   /** Of this run's chunks. */
   readonly chunkItems: readonly number[];
+  /** Of each: items that an earlier run left in doubt, and that stay so where they are never begun. Absent = none. */
+  readonly doubts?: readonly number[];
   readonly source: ChunkSource;
   readonly run: number;
   /** 1–5, 1 first. */

@@ -21,7 +21,14 @@ export interface ChosenChunks {
   /** Indexes rise. Wait where a promise is answered: a chunk is being stored. */
   add(item: ChosenItem): Promise<void> | null;
   /** Stores the last chunk. */
-  end(): Promise<{ readonly chunkItems: readonly number[]; readonly firstIndexes: readonly number[] }>;
+  end(): Promise<ChosenChunksEnd>;
+}
+
+export interface ChosenChunksEnd {
+  readonly chunkItems: readonly number[];
+  readonly firstIndexes: readonly number[];
+  /** Items of each chunk that are in doubt. */
+  readonly doubts: readonly number[];
 }
 
 export interface ChosenChunksRequest {
@@ -38,6 +45,7 @@ export function createChosenChunks(request: ChosenChunksRequest): ChosenChunks {
   const sizes = { ...CHUNK_SIZES, itemsFirst: request.itemsFirst ?? CHUNK_SIZES.itemsFirst };
   const chunkItems: number[] = [];
   const firsts: number[] = [];
+  const doubts: number[] = [];
   let open = openChunk(itemsOfChunk(sizes, 0));
 
   async function flush(): Promise<void> {
@@ -45,6 +53,7 @@ export function createChosenChunks(request: ChosenChunksRequest): ChosenChunks {
     if (ordinal >= sizes.chunksMax) throw tooManyChunks(sizes.chunksMax);
     chunkItems.push(open.items());
     firsts.push(open.firstIndex());
+    doubts.push(open.doubts());
     const blob = open.encode(format);
     open = openChunk(itemsOfChunk(sizes, ordinal + 1));
     let created: boolean;
@@ -64,7 +73,7 @@ export function createChosenChunks(request: ChosenChunksRequest): ChosenChunks {
     },
     async end() {
       if (open.items() > 0) await flush();
-      return { chunkItems, firstIndexes: firsts };
+      return { chunkItems, firstIndexes: firsts, doubts };
     },
   };
 }
@@ -92,6 +101,7 @@ function openChunk(itemsMax: number) {
 
   return {
     items: () => items,
+    doubts: () => doubts.length,
     firstIndex: () => indexes[0] ?? 0,
     isFull: (bytesMax: number) => items === itemsMax || length >= bytesMax,
     add({ index, line, keyRun, inDoubt, content }: ChosenItem): void {

@@ -2,13 +2,13 @@
 import { type Chunk, type ItemFormat, itemBytes, positionOf } from '../model/chunk.ts';
 import { TrancheError } from '../model/errors.ts';
 import type { OperationRecord, RunRecord } from '../model/operation.ts';
-import { renderResultLine } from '../model/result-line.ts';
 import { parseExact } from '../targets/exact-json.ts';
 import { firstIndexes, readChunk } from './chunk-walk.ts';
 import { csvCell } from './correction-cells.ts';
 import { correctedRowOf } from './corrections.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
+import { neverBegunLine } from './never-begun.ts';
 import type { ItemView, OperationView } from './operations.ts';
 import { readRecord, readRetries } from './results.ts';
 import { ordinalOf, readRunChunk } from './runs.ts';
@@ -100,8 +100,7 @@ async function viewOf(deps: ItemsDeps, { operation, record, runs }: Facts, index
     return { ...common, outcome: begun || journals.length > 0 ? 'running' : 'pending', result: null };
   }
   const label = deps.targets.labelsOf(record.target, chunk)(position);
-  const cancelled = { index, line: common.line, label, outcome: 'cancelled', attempts: 0 } as const;
-  return { ...common, ...decided(Buffer.from(renderResultLine(cancelled))) };
+  return { ...common, ...decided(neverBegunLine(chunk, position, label)) };
 }
 
 /** Numbers keep their digits. */

@@ -1,10 +1,10 @@
 /** Result lines of all runs in input order: where a later run took an item up, its line counts, and no earlier one. */
 import { indexAt } from '../model/chunk.ts';
 import type { OperationRecord, RunRecord } from '../model/operation.ts';
-import { renderResultLine } from '../model/result-line.ts';
 import { indexOfLine, joinLines, splitLines } from '../storage/segments.ts';
 import { firstIndexes, inOrder } from './chunk-walk.ts';
 import type { OperationsStorage, TargetRegistry } from './deps.ts';
+import { neverBegunLine } from './never-begun.ts';
 import { chunksOfFirst, chunksOfRun, ordinalOf, type RunChunks } from './runs.ts';
 
 export interface LinesDeps {
@@ -89,7 +89,7 @@ interface Place {
   readonly ended: boolean;
 }
 
-/** A chunk's items with their lines; those without one are `cancelled` where the run has ended. */
+/** A chunk's items with their lines; those without one were never begun where the run has ended. */
 async function withGaps(
   { targets }: LinesDeps,
   record: OperationRecord,
@@ -107,9 +107,7 @@ async function withGaps(
       all.push({ index, line: next.value });
       next = standing.next();
     } else if (ended) {
-      const line = chunk.lines[position] ?? 0;
-      const cancelled = { index, line, label: labelOf(position), outcome: 'cancelled', attempts: 0 } as const;
-      all.push({ index, line: Buffer.from(renderResultLine(cancelled)) });
+      all.push({ index, line: neverBegunLine(chunk, position, labelOf(position)) });
     } else all.push({ index, line: null });
   }
   return all;

@@ -173,14 +173,14 @@ async function draft(
   const { itemBytesMax } = settings;
   const selection = { record, runs, request, corrections: corrections?.layer ?? null, itemBytesMax };
   const base = await select(deps, selection, chunks.add);
-  const { chunkItems, firstIndexes } = await chunks.end();
+  const { doubts, ...layout } = await chunks.end();
   return {
     version: 1,
     run,
     fingerprint,
     prefix: chunkPrefix,
-    chunkItems,
-    firstIndexes,
+    ...layout,
+    ...(doubts.some((items) => items > 0) ? { doubts } : {}),
     corrections: corrections?.layer ?? null,
     base,
     createdAt: new Date().toISOString(),

@@ -1,5 +1,4 @@
 /** Which items a retry takes up, and as what: one walk over the results, with memory for a few chunks. */
-import { isInDoubtAt } from '../model/chunk.ts';
 import { TrancheError } from '../model/errors.ts';
 import { EMPTY_TALLY, type OperationRecord, type RunLayer, type RunRecord, type Tally } from '../model/operation.ts';
 import type { ItemOutcome } from '../model/outcome.ts';
@@ -140,14 +139,11 @@ function createChooser(parts: ChooserParts): (candidate: Candidate) => ChosenIte
     }
     const { chunk, position, opened } = found;
     const original = opened(position);
-    // What a later run was to find out and was ended before is as open as it was.
-    const inDoubt = outcome === 'unknown' || (outcome === 'cancelled' && isInDoubtAt(chunk, position));
+    const inDoubt = outcome === 'unknown';
     const { item, changed } =
       correction === null ? { item: original, changed: false } : corrected.correct(original, correction);
     if (changed && inDoubt) {
-      complaints.add(
-        `index ${index} is ${outcome === 'unknown' ? outcome : 'in doubt'}: what was sent may have taken effect, so it takes no correction`,
-      );
+      complaints.add(`index ${index} is unknown: what was sent may have taken effect, so it takes no correction`);
       return null;
     }
     if (changed && item.ok && item.text.length > itemBytesMax) {

@@ -145,9 +145,10 @@ function inputOf({ record, run, mode }: StartRequest): OperationInput {
   const { account, id, uid, plan, total, priority } = record;
   const whole = { version: 1, plan, total, priority, mode, carried: null } as const;
   if (run !== null) {
-    const { chunkItems, base, prefix, traceId } = run;
+    const { chunkItems, base, prefix, traceId, doubts } = run;
     const ref = { account, id, uid, traceId };
-    return { ...whole, ref, run: run.run, base, chunkItems, source: { kind: 'blobs', prefix }, scheduledAt: null };
+    const chosen = doubts === undefined ? { chunkItems } : { chunkItems, doubts };
+    return { ...whole, ref, run: run.run, base, ...chosen, source: { kind: 'blobs', prefix }, scheduledAt: null };
   }
   const { traceId, chunkItems, scheduledAt } = record;
   const ref = { account, id, uid, traceId };

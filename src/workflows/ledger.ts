@@ -124,6 +124,8 @@ export function createLedger(input: OperationInput) {
     dueAtMs: () => (isAhead(scheduledAt(), Date.now()) ? Date.parse(scheduledAt() ?? '') : null),
     needsPreparing: () => plan.dedupe && !prepared,
     openChunks: (): readonly ChunkState[] => [...open.values()],
+    /** Chunks that nobody has begun are those from here on. */
+    nextChunk: () => nextChunk,
     finished: () => open.size === 0 && nextChunk >= chunkItems.length,
 
     enter(next: OperationState): void {

@@ -153,7 +153,7 @@ function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger
   return succeeded + failed + skipped - base.succeeded - base.failed - base.skipped >= sum(chunkItems);
 }
 
-/** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole. */
+/** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole, but for what was in doubt. */
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
   const { ref, run, source, base, chunkItems } = input;
   const plan = widestPlan(input.plan, ledger.amended());
@@ -164,7 +164,8 @@ async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<voi
     ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
   }
   const untouched = sum(chunkItems) + decidedItems(base) - decidedItems(ledger.tally());
-  ledger.add({ ...EMPTY_TALLY, cancelled: untouched });
+  const inDoubt = sum((input.doubts ?? []).slice(ledger.nextChunk()));
+  ledger.add({ ...EMPTY_TALLY, unknown: inDoubt, cancelled: untouched - inDoubt });
 }
 
 function sum(items: readonly number[]): number {

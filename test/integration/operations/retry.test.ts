@@ -175,10 +175,17 @@ describe('a retry', () => {
     const record = await ended();
     await operations.retry(asking(record));
     expect(await inDoubt(record, 2)).toEqual([':3']);
-    await end(record, 2, { ...EMPTY_TALLY, succeeded: 1, cancelled: 4 }, true);
+    expect(await runOf(record, 2)).toMatchObject({ doubts: [1] });
+    await end(record, 2, { ...EMPTY_TALLY, succeeded: 1, cancelled: 3, unknown: 1 }, true);
+    const never = ['0 succeeded', '1 cancelled', '2 cancelled', '3 unknown', '4 cancelled'];
+    expect(await outcomesOf(record)).toEqual(never);
+    expect(await operations.item(record.account, record.id, 3)).toMatchObject({
+      outcome: 'unknown',
+      result: { error: { code: 'cancelled_in_doubt' } },
+    });
     const corrected = corrections('{"index":3,"item":{"n":33}}\n');
     expect(await detailsOf(operations.retry(asking(record, { fromRun: 2, ...corrected })))).toEqual([
-      expect.stringContaining('index 3 is in doubt'),
+      expect.stringContaining('index 3 is unknown'),
     ]);
     await operations.retry(asking(record, { fromRun: 2 }));
     expect(await inDoubt(record, 3)).toEqual([':3']);

@@ -88,6 +88,18 @@ describe('a scheduled operation', () => {
     expect(await engine.ledger('cancelled-before')).toEqual([]);
   });
 
+  test('that is a retry leaves in doubt what an earlier run left so', async () => {
+    const base = { succeeded: 5, failed: 0, skipped: 0, cancelled: 0, unknown: 0 };
+    const retry = { run: 2, base, doubts: [3, 4] };
+    const handle = await beginScheduled(scheduled('cancelled-retry', { retry }));
+    await handle.signal('cancel');
+    await handle.result();
+    expect(await engine.summary('cancelled-retry', 2)).toMatchObject({
+      outcome: 'cancelled',
+      tally: { succeeded: 5, cancelled: 13, unknown: 7 },
+    });
+  });
+
   test('that was paused is paused when its time comes, and goes on when resumed', async () => {
     const handle = await beginScheduled(scheduled('paused-before'));
     await handle.signal('pause');
