@@ -114,6 +114,17 @@ export interface Awaits {
   readonly items: number;
   /** Epoch ms: the earliest deadline. */
   readonly until: number;
+  readonly looks?: Looks;
+}
+
+/** How a waiting chunk has been looked at so far: it goes on at that pace, whatever interrupts the work. */
+export interface Looks {
+  readonly firstAtMs: number;
+  /** Items awaited at the last look, and when that was. */
+  readonly items: number;
+  readonly atMs: number;
+  readonly gapMs: number;
+  readonly patienceMs: number;
 }
 
 export interface ChunkInput {

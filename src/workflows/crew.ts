@@ -18,7 +18,7 @@ import { amendPlan, windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';
 import { createWaiting } from './waiting.ts';
 
-/** What waits is carried into the next run of the workflow, whose input may be 2 MB: 200 bytes each. */
+/** What waits is carried into the next run of the workflow, whose input may be 2 MB: 400 bytes each. */
 const WAITING_MAX = 2_000;
 
 export interface Crew {
@@ -79,10 +79,13 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
       ledger.finish(state, summary);
       return;
     }
+    if (state.awaits !== undefined) {
+      ledger.shelve(waiting.enter(state, state.awaits, Date.now()));
+      return;
+    }
     ledger.shelve(state);
     // A chunk that came home by itself (a history grew long) goes on at once.
-    if (state.awaits === undefined) shelved.push(state);
-    else waiting.enter(state, state.awaits, Date.now());
+    shelved.push(state);
   }
 
   function nextChunk(): ChunkState | null {

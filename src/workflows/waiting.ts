@@ -7,7 +7,7 @@
  * 2,500: (6 + 8 + 7) rounds of 4 · 6 + 5 events ≈ 600; the API's signals add ≤ 360, their submission some 140.
  */
 import type { Plan } from '../model/plan.ts';
-import type { ChunkState } from '../model/workflow-contract.ts';
+import type { ChunkState, Looks } from '../model/workflow-contract.ts';
 
 /** Two looks at one chunk are at least this far apart. */
 const GAP_MIN_MS = 1_000;
@@ -29,21 +29,12 @@ interface Guest {
   readonly lookAtMs: number;
 }
 
-/** What is remembered of a chunk from one look to the next. */
-interface Seen {
-  readonly firstAtMs: number;
-  readonly items: number;
-  readonly atMs: number;
-  readonly gapMs: number;
-  readonly patienceMs: number;
-}
-
 export type Waiting = ReturnType<typeof createWaiting>;
 
 export function createWaiting({ callbackTimeoutMs }: Pick<Plan, 'callbackTimeoutMs'>) {
   const gapMaxMs = Math.max(GAP_MIN_MS, (callbackTimeoutMs ?? 0) / LOOKS_PER_TIMEOUT);
   const guests = new Map<number, Guest>();
-  const seen = new Map<number, Seen>();
+  const seen = new Map<number, Looks>();
   /** News of chunks that are being worked on. */
   const early = new Set<number>();
   /** When the last one was due: those that soon will be go with it, and share timer and workflow tasks. */
@@ -62,15 +53,17 @@ export function createWaiting({ callbackTimeoutMs }: Pick<Plan, 'callbackTimeout
     nextAtMs,
     chunks: () => guests.size,
 
-    /** It has just been looked at. */
-    enter(chunk: ChunkState, { items, until }: NonNullable<ChunkState['awaits']>, nowMs: number): void {
-      const before = seen.get(chunk.ordinal);
+    /** It has just been looked at. Answers it with what is to be remembered of that. */
+    enter(given: ChunkState, { items, until }: NonNullable<ChunkState['awaits']>, nowMs: number): ChunkState {
+      const before = seen.get(given.ordinal);
       const firstAtMs = before?.firstAtMs ?? nowMs;
       const mostMs = Math.min(gapMaxMs, nowMs - firstAtMs);
       const gapMs = before === undefined ? GAP_MIN_MS : gapAfter(before, items, nowMs, mostMs);
       const patienceMs =
         before === undefined ? PATIENCE_MIN_MS : Math.min(2 * before.patienceMs, Math.max(PATIENCE_MAX_MS, gapMaxMs));
-      seen.set(chunk.ordinal, { firstAtMs, items, atMs: nowMs, gapMs, patienceMs });
+      const looks = { firstAtMs, items, atMs: nowMs, gapMs, patienceMs };
+      const chunk = { ...given, awaits: { items, until, looks } };
+      seen.set(chunk.ordinal, looks);
       const soonMs = Math.max(GAP_MIN_MS, gapMs / 2);
       const news = early.delete(chunk.ordinal);
       // Deadlines are as far apart as submissions were: the first is met, and many of the others by one look.
@@ -78,11 +71,18 @@ export function createWaiting({ callbackTimeoutMs }: Pick<Plan, 'callbackTimeout
       const deadlineMs = Math.max(until, nowMs + restMs);
       const lookAtMs = Math.min(nowMs + patienceMs, deadlineMs);
       guests.set(chunk.ordinal, { chunk, news, newsAtMs: nowMs + gapMs, soonAtMs: nowMs + soonMs, lookAtMs });
+      return chunk;
     },
 
-    /** It waited when its workflow, or all work, was interrupted: what has come since is not known. */
+    /**
+     * It waited when its workflow, or all work, was interrupted: what has come since is not known. It is looked at when
+     * news would have had it looked at, and no sooner: where many wait, their looks alone make a history long.
+     */
     comeBack(chunk: ChunkState, nowMs: number): void {
-      guests.set(chunk.ordinal, { chunk, news: true, newsAtMs: nowMs, soonAtMs: nowMs, lookAtMs: nowMs });
+      const looks = chunk.awaits?.looks;
+      if (looks !== undefined) seen.set(chunk.ordinal, looks);
+      const atMs = looks === undefined ? nowMs : Math.max(nowMs, looks.atMs + looks.gapMs);
+      guests.set(chunk.ordinal, { chunk, news: true, newsAtMs: atMs, soonAtMs: atMs, lookAtMs: atMs });
     },
 
     tell(ordinal: number): void {
@@ -113,7 +113,7 @@ export function createWaiting({ callbackTimeoutMs }: Pick<Plan, 'callbackTimeout
 }
 
 /** Most of the time that the rest should take, by what came since the last look; twice the last gap where nothing came. */
-export function gapAfter(before: Seen, items: number, nowMs: number, mostMs: number): number {
+export function gapAfter(before: Looks, items: number, nowMs: number, mostMs: number): number {
   const came = before.items - items;
   const gapMs = came > 0 ? ((nowMs - before.atMs) * items * SHARE_OF_REST) / came : 2 * before.gapMs;
   return Math.max(GAP_MIN_MS, Math.min(mostMs, gapMs));

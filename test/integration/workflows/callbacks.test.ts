@@ -94,6 +94,30 @@ describe('chunks that wait for callbacks', () => {
     expect(await engine.summary('interrupted')).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 20 } });
   });
 
+  test('are looked at no more often where they are so many that their looks make a history long', async () => {
+    let mayCome = false;
+    const handle = await engine.begin({
+      id: 'crowd',
+      chunks: 40,
+      itemsPerChunk: 2,
+      plan: { ...PLAN, directChunksMax: 100, historyEventsMax: 80 },
+      script: { submitMs: 1, callbackAfterMs: () => (mayCome ? 0 : null) },
+    });
+    const { runId } = await handle.describe();
+    const { inputs, slices } = engine.performance('crowd');
+    await until(async () => inputs.length >= 40);
+    await until(async () => (await handle.describe()).runId !== runId);
+    const seenAt = Date.now();
+    await until(async () => Date.now() - seenAt > 6_000);
+    // After one second, then two, then four, whatever interrupts the wait; and no chunk stays behind the others' looks.
+    expect(Math.max(...slices)).toBeLessThanOrEqual(5);
+    expect(new Set(inputs.map(({ ordinal }) => ordinal)).size).toBe(40);
+    mayCome = true;
+    await handle.signal('arrived', { ordinals: slices.map((_, ordinal) => ordinal) });
+    await until(async () => (await engine.summary('crowd')) !== null);
+    expect(await engine.summary('crowd')).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 80 } });
+  }, 60_000);
+
   test('are cancelled as any other', async () => {
     const handle = await engine.begin({
       id: 'given-up',

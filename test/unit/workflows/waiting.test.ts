@@ -54,7 +54,23 @@ describe('a chunk that waits for callbacks', () => {
     expect(waiting.nextAtMs()).toBe(35_005);
   });
 
-  it('is looked at at once when it comes back from an interruption', () => {
+  it('goes on at its pace when it comes back from an interruption, which may be long', () => {
+    const waiting = createWaiting({ callbackTimeoutMs: TIMEOUT_MS });
+    waiting.enter(chunk(0), awaits(5), 0);
+    waiting.takeDue(15_000);
+    const waits = waiting.enter(chunk(0), awaits(5), 15_000);
+    const quick = createWaiting({ callbackTimeoutMs: TIMEOUT_MS });
+    quick.comeBack(waits, 16_000);
+    expect(quick.nextAtMs()).toBe(17_000);
+    expect(quick.takeDue(17_000)?.ordinal).toBe(0);
+    quick.enter(chunk(0), awaits(5), 17_000);
+    expect(quick.nextAtMs()).toBe(77_000);
+    const slow = createWaiting({ callbackTimeoutMs: TIMEOUT_MS });
+    slow.comeBack(waits, 60_000);
+    expect(slow.takeDue(60_000)?.ordinal).toBe(0);
+  });
+
+  it('is looked at at once when it comes back from an interruption before it was looked at', () => {
     const waiting = createWaiting({ callbackTimeoutMs: TIMEOUT_MS });
     waiting.comeBack(chunk(3), 77);
     expect(waiting.takeDue(77)?.ordinal).toBe(3);
