@@ -59,6 +59,8 @@ function openPool({ url, connectionsMax, applicationName, statementTimeoutMs }: 
     connectionString: url,
     max: connectionsMax,
     application_name: applicationName,
+    // Who waited for a lock must then see what its holder did, whatever the database or the role has for a default.
+    options: '-c default_transaction_isolation=read\\ committed',
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + ANSWER_MARGIN_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,

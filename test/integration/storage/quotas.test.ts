@@ -139,6 +139,20 @@ describe.skipIf(!reachable)(`limits of accounts ${reachable ? 'on PostgreSQL' : 
     expect(await rows.overdue(60_000, 100)).toEqual([]);
   });
 
+  it('hold where the database was told to see all transactions by an old snapshot', async () => {
+    await database.query("ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'");
+    const fresh = Array.from({ length: 4 }, () => open(postgres.url));
+    try {
+      const over = { window: { max: 5, windowMs: 60_000 } };
+      const asking = Array.from({ length: 100 }, (_, i) => createQuotaRows(fresh[i % 4] ?? database));
+      const answers = await Promise.all(asking.map((rows) => rows.enter(entry('snapshots', over))));
+      expect(answers.filter(({ admitted }) => admitted)).toHaveLength(5);
+    } finally {
+      await database.query('ALTER DATABASE postgres RESET default_transaction_isolation');
+      await Promise.all(fresh.map((one) => one.close()));
+    }
+  });
+
   it('hold where an account is called anything at all', async () => {
     const rows = createQuotaRows(database);
     for (const account of ["it's", '"; DROP TABLE tranche_in_flight; --', '', '\\', '💥']) {
