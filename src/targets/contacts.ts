@@ -123,11 +123,11 @@ export const contacts = defineTarget({
       .map(({ item: { email, name, phone, company, status, age }, exact }) => {
         return { email, name, phone, company, status, age, attributes: attributesOf(exact) };
       });
-    const created = await upsertContacts(sql, operation, rows);
+    const isNew = await upsertContacts(sql, operation, rows);
     return items.map(({ item, index }): Applied => {
       const first = firsts.get(item.email);
       if (first !== undefined && first !== index) return { kind: 'skipped', reason: 'duplicate', duplicateOf: first };
-      return created.has(item.email) ? CREATED : UPDATED;
+      return isNew(item.email) ? CREATED : UPDATED;
     });
   },
 });
