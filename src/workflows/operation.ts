@@ -23,6 +23,9 @@ import { listen, type Wishes } from './wishes.ts';
 /** Far times are slept to in steps: a timer of centuries overflows the server's. */
 const SLEEP_MAX_MS = 30 * 86_400_000;
 
+/** Thousands may wait for callbacks when they are cancelled. */
+const SETTLED_AT_ONCE = 8;
+
 export async function operation(given: OperationInput): Promise<void> {
   const input = bringUpToDate(given);
   const ledger = createLedger(input);
@@ -157,12 +160,18 @@ function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
   const { ref, run, source, base, chunkItems } = input;
   const plan = widestPlan(input.plan, ledger.amended());
-  // Whoever goes on after a loss must not go on with what was cancelled.
-  if (patched('a-cancel-is-kept')) void ledger.save();
-  for (const { ordinal, lost } of ledger.openChunks()) {
-    const { tally } = await settle({ version: 1, ref, plan, run, ordinal, source, lost });
-    ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
+  const open = [...ledger.openChunks()];
+  async function settleNext(): Promise<void> {
+    for (let next = open.shift(); next !== undefined; next = open.shift()) {
+      const { ordinal, lost } = next;
+      const { tally } = await settle({ version: 1, ref, plan, run, ordinal, source, lost });
+      ledger.finish({ ...freshChunk(ordinal, plan), tally }, null);
+    }
   }
+  // Whoever goes on after a loss must not go on with what was cancelled.
+  const isKept = patched('a-cancel-is-kept');
+  if (isKept) void ledger.save();
+  await Promise.all(Array.from({ length: isKept ? SETTLED_AT_ONCE : 1 }, settleNext));
   const untouched = sum(chunkItems) + decidedItems(base) - decidedItems(ledger.tally());
   const inDoubt = sum((input.doubts ?? []).slice(ledger.nextChunk()));
   ledger.add({ ...EMPTY_TALLY, unknown: inDoubt, cancelled: untouched - inDoubt });

@@ -105,7 +105,6 @@ describe('chunks that wait for callbacks', () => {
     });
     const { runId } = await handle.describe();
     const { inputs, slices } = engine.performance('crowd');
-    await until(async () => inputs.length >= 40);
     await until(async () => (await handle.describe()).runId !== runId);
     const seenAt = Date.now();
     await until(async () => Date.now() - seenAt > 6_000);
@@ -152,6 +151,30 @@ describe('chunks that wait for callbacks', () => {
     expect(await eventsWith(handle, 'workflowTaskFailedEventAttributes')).toBe(0);
     expect(await eventsWith(handle, 'workflowTaskTimedOutEventAttributes')).toBe(0);
   }, 30_000);
+
+  test('are given up several at a time where many wait', async () => {
+    const handle = await engine.begin({
+      id: 'many-given-up',
+      chunks: 20,
+      itemsPerChunk: 2,
+      plan: { ...PLAN, directChunksMax: 100 },
+      script: { submitMs: 1, callbackAfterMs: () => null },
+    });
+    const { inputs } = engine.performance('many-given-up');
+    await until(async () => new Set(inputs.map(({ ordinal }) => ordinal)).size === 20);
+    await handle.signal('cancel');
+    await handle.result();
+    expect(await engine.summary('many-given-up')).toMatchObject({ outcome: 'cancelled', tally: { unknown: 40 } });
+    const { events = [] } = await handle.fetchHistory();
+    const settles = (events ?? []).filter(
+      ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'settle',
+    );
+    const tasks = settles.map(({ activityTaskScheduledEventAttributes: scheduled }) =>
+      String(scheduled?.workflowTaskCompletedEventId),
+    );
+    expect(settles).toHaveLength(20);
+    expect(tasks.filter((task) => task === tasks[0])).toHaveLength(8);
+  });
 
   test('cost at most 1,000 history events for 10,000 items whose callbacks trickle in', async () => {
     const handle = await engine.begin({
