@@ -28,7 +28,10 @@ export interface Act {
 }
 
 export interface Audit {
-  /** Throws what the verb throws, and `unavailable` with nothing done where the entry cannot be written. */
+  /**
+   * Throws what the verb throws, and `unavailable` with nothing done where the entry cannot be written; only to stop an
+   * operation is always possible: then the log has to do.
+   */
   recorded(act: Act, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer>;
   /** Writes the log's line alone: for what a record of its own accounts for. */
   tell(act: Act): void;
@@ -44,6 +47,9 @@ const NOTHING_TO_DO: Readonly<Partial<Record<AuditAction, readonly OperationStat
   amended: ['ended'],
 };
 
+/** A full disk must not keep anybody from stopping what goes wrong. */
+const STOPS: readonly AuditAction[] = ['paused', 'cancelled'];
+
 /** To look for an entry that says the same already; a trail that is longer gets another one. */
 const LOOK_MS = 1_000;
 
@@ -56,11 +62,15 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
   // Rises within a millisecond, too: the names are the order.
   const newName = monotonicFactory();
 
-  async function begin({ account, id }: Act, name: string, entry: AuditEntry): Promise<void> {
+  async function begin({ action, account, id }: Act, name: string, entry: AuditEntry): Promise<void> {
     const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
     try {
       await within(storeDeadlineMs, 'the audit entry', trail.create(account, id, name, unconfirmed));
     } catch (cause) {
+      if (STOPS.includes(action)) {
+        log('warn', 'an audit entry could not be written before its deed', { account, operationId: id, action, cause });
+        return;
+      }
       throw unavailable('this cannot be written to the audit trail now, so it was not done; ask again', cause);
     }
   }

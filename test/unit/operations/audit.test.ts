@@ -18,9 +18,8 @@ afterEach(() => folder.remove());
 const actor = { subject: 'ann', traceId: 'a'.repeat(32) };
 const act = { action: 'paused', account: 'acme', id: 'op', actor } as const;
 
-function auditOf(state: OperationState, fresh = state, run = 1) {
+function auditOf(state: OperationState, fresh = state, run = 1, store = folder.store) {
   const logged: unknown[] = [];
-  const { store } = folder;
   const storage = { store, records: createRecords(store), segments: createSegments(store) };
   const view = (at: OperationState) => viewOf({ id: 'op', account: 'acme', state: at, run });
   // Only what the trail asks of it.
@@ -45,6 +44,27 @@ describe('the audit trail around a verb', () => {
     expect(await entries()).toEqual([{ ...entry, detail: { why: 'x' } }]);
     const line = { operationId: 'op', account: 'acme', action: 'paused', by: 'ann', traceId: actor.traceId };
     expect(logged).toEqual([{ level: 'info', message: 'audit', ...line, detail: { why: 'x' } }]);
+  });
+
+  it.each([
+    ['paused', true],
+    ['cancelled', true],
+    ['resumed', false],
+    ['amended', false],
+  ] as const)('on a full disk %s takes place: %s', async (action, takesPlace) => {
+    const full = () => Promise.reject(new Error('ENOSPC'));
+    const { audit, logged } = auditOf('running', 'running', 1, { ...folder.store, create: full, put: full });
+    let did = false;
+    const verb = async () => {
+      did = true;
+      return await done();
+    };
+    const recorded = audit.recorded({ ...act, action }, verb);
+    if (takesPlace) expect(await recorded).toMatchObject({ settled: true });
+    else await expect(recorded).rejects.toMatchObject({ code: 'unavailable' });
+    expect(did).toBe(takesPlace);
+    const message = 'an audit entry could not be written before its deed';
+    expect(logged.filter((line) => (line as { message: string }).message === message)).toHaveLength(takesPlace ? 1 : 0);
   });
 
   it.each([
