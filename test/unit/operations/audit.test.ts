@@ -49,7 +49,6 @@ describe('the audit trail around a verb', () => {
   it.each([
     ['paused', true],
     ['cancelled', true],
-    ['resumed', false],
     ['amended', false],
   ] as const)('on a full disk %s takes place: %s', async (action, takesPlace) => {
     const full = () => Promise.reject(new Error('ENOSPC'));
