@@ -1,12 +1,12 @@
 /** The part of the wiring that is about accounts: sign-in, API keys, limits. */
-import { createNoSignIn, createSignIn, type SignIn } from './api/sign-in.ts';
-import { createTokens } from './api/tokens.ts';
+import { createNoSignIn, createSignIn, type SignIn } from './api/sign-in/sign-in.ts';
+import { createTokens } from './api/sign-in/tokens.ts';
 import { type Config, isLimited, isLoopback } from './config.ts';
 import type { Database } from './model/database.ts';
 import type { Log } from './model/log.ts';
-import { createAccountLimits } from './operations/account-limits.ts';
 import { type ApiKeys, createApiKeys } from './operations/api-keys.ts';
-import type { QuotaLimits } from './operations/quotas.ts';
+import { createAccountLimits } from './operations/limits/account-limits.ts';
+import type { QuotaLimits } from './operations/limits/quotas.ts';
 import { createApiKeyRows } from './storage/api-keys.ts';
 import { createQuotaRows } from './storage/quotas.ts';
 import type { Records } from './storage/records.ts';

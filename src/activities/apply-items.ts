@@ -4,7 +4,7 @@ import type { ItemReader } from '../targets/item-reader.ts';
 import type { ItemLabel, Polled, TargetItem } from '../targets/target.ts';
 import type { NotCalled } from '../vendors/vendor.ts';
 import { type AttemptDeps, type CallbackUrl, createAttempt } from './attempt.ts';
-import type { Inbox } from './inbox.ts';
+import type { Inbox } from './callbacks/inbox.ts';
 import type { Journal } from './journal.ts';
 import type { Rows } from './rows.ts';
 import { judge, unanswered } from './verdict.ts';

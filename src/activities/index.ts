@@ -1,7 +1,7 @@
 /** Activities as closures over what they need; workflows import only the type. */
 import type { ActivityDeps } from './deps.ts';
+import { createPrepare } from './duplicates/prepare.ts';
 import { createFinalize } from './finalize.ts';
-import { createPrepare } from './prepare.ts';
 import { createSettle } from './settle.ts';
 import { createSlice } from './slice.ts';
 import { createSurvey } from './survey.ts';

@@ -4,12 +4,12 @@ import type { Deferred } from '../model/outcome.ts';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
 import { createItemReader } from '../targets/item-reader.ts';
-import { openCallbacks } from './callbacks.ts';
+import { giveUpSlots } from './batches/slots.ts';
+import { openCallbacks } from './callbacks/callbacks.ts';
 import { readChunk } from './chunk-blob.ts';
 import type { ActivityDeps } from './deps.ts';
 import { readLeavings } from './journal.ts';
 import { createRows, type Decision } from './rows.ts';
-import { giveUpSlots } from './slots.ts';
 import { targetOf } from './target-of.ts';
 
 export function createSettle(deps: ActivityDeps) {

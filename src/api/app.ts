@@ -1,19 +1,19 @@
 /** Puts the surfaces together: one Hono app over the verbs. Every answer leaves through the middleware named here. */
 import { Hono } from 'hono';
 import { TrancheError } from '../model/errors.ts';
-import { addAccountLimits } from './account-limits.ts';
-import { addApiKeys } from './api-keys.ts';
-import { addBulkActions } from './bulk-actions.ts';
-import { addCallbacks } from './callbacks.ts';
+import { addBulkActions } from './bulk-actions/bulk-actions.ts';
 import type { ApiApp, ApiEnv, AppDeps } from './context.ts';
 import { answerEarly } from './early-answer.ts';
 import { createErrorHandler } from './errors.ts';
 import { addHealth } from './health.ts';
-import { addJobs } from './jobs.ts';
-import { addNative } from './native.ts';
+import { addCallbacks } from './jobs/callbacks.ts';
+import { addJobs } from './jobs/jobs.ts';
+import { addAccountLimits } from './native/account-limits.ts';
+import { addApiKeys } from './native/api-keys.ts';
+import { addNative } from './native/native.ts';
 import { addProductBulk } from './product-bulk.ts';
 import { requestFacts } from './request-facts.ts';
-import { enterBy } from './sign-in.ts';
+import { enterBy } from './sign-in/sign-in.ts';
 
 export function createApp(deps: AppDeps): ApiApp {
   const app: ApiApp = new Hono<ApiEnv>();

@@ -5,9 +5,9 @@ import type { Caller, Permission } from '../model/access.ts';
 import type { Log } from '../model/log.ts';
 import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Actor, Operations } from '../operations/operations.ts';
-import type { BulkActionLimits } from './bulk-actions.ts';
+import type { BulkActionLimits } from './bulk-actions/bulk-actions.ts';
 import type { ApiLimits } from './limits.ts';
-import type { SignIn } from './sign-in.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
 
 export interface AppDeps {
   readonly operations: Operations;

@@ -8,10 +8,10 @@ import type { Log } from '../model/log.ts';
 import type { ApiKeys } from '../operations/api-keys.ts';
 import type { Operations } from '../operations/operations.ts';
 import { createApp } from './app.ts';
-import type { BulkActionLimits } from './bulk-actions.ts';
+import type { BulkActionLimits } from './bulk-actions/bulk-actions.ts';
 import { PROBLEM_MEDIA_TYPE, renderProblem, statusOf } from './errors.ts';
 import { API_LIMITS, type ApiLimits } from './limits.ts';
-import { createNoSignIn, type SignIn } from './sign-in.ts';
+import { createNoSignIn, type SignIn } from './sign-in/sign-in.ts';
 
 export interface ServerOptions {
   readonly operations: Operations;

@@ -3,8 +3,8 @@ import type { Amendment } from '../model/operation.ts';
 import { readAmendment } from '../model/submit-fields.ts';
 import { SIGNALS } from '../model/workflow-contract.ts';
 import { afterRefusal, answerBefore, type ControlDeps, illegal } from './control.ts';
-import { workflowIdOf } from './operation-id.ts';
 import type { ControlAnswer, OperationView } from './operations.ts';
+import { workflowIdOf } from './submit/operation-id.ts';
 
 /**
  * Throws `invalid_policy` where a value is out of bounds, `illegal_transition` where the operation has ended or is about

@@ -7,10 +7,10 @@ import type { OperationState } from '../model/operation.ts';
 import { createAuditStore, type NamedEntry } from '../storage/audit.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage } from './deps.ts';
-import { canonicalJson } from './fingerprint.ts';
 import type { Actor, ControlAnswer } from './operations.ts';
-import { readRecord } from './results.ts';
-import type { Status } from './status.ts';
+import { readRecord } from './results/results.ts';
+import type { Status } from './status/status.ts';
+import { canonicalJson } from './submit/fingerprint.ts';
 
 export interface AuditDeps {
   readonly storage: OperationsStorage;

@@ -4,10 +4,10 @@ import { TrancheError } from '../model/errors.ts';
 import type { OperationState } from '../model/operation.ts';
 import { SIGNALS } from '../model/workflow-contract.ts';
 import { unavailable } from './deadline.ts';
-import { workflowIdOf } from './operation-id.ts';
 import type { ControlAnswer, OperationView } from './operations.ts';
-import type { Status } from './status.ts';
-import { faultOf, type TemporalLink } from './temporal-link.ts';
+import { faultOf, type TemporalLink } from './running/temporal-link.ts';
+import type { Status } from './status/status.ts';
+import { workflowIdOf } from './submit/operation-id.ts';
 
 export type ControlVerb = 'pause' | 'resume' | 'cancel';
 

@@ -11,7 +11,7 @@ import type { Segments } from '../storage/segments.ts';
 import type { ItemText } from '../targets/item-reader.ts';
 import type { ItemLabel } from '../targets/target.ts';
 import type { TargetView } from '../targets/target-views.ts';
-import type { AccountLimits } from './account-limits.ts';
+import type { AccountLimits } from './limits/account-limits.ts';
 import type { SubmitPolicy } from './operations.ts';
 import type { OperationsSettings } from './settings.ts';
 

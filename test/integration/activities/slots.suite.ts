@@ -1,6 +1,6 @@
 /** What slices of an exactly-once target promise, on whatever keeps the ledger. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sweepOnce } from '../../../src/activities/effects-sweeper.ts';
+import { sweepOnce } from '../../../src/activities/batches/effects-sweeper.ts';
 import type { Database } from '../../../src/model/database.ts';
 import { createEffects, createEffectsSweep } from '../../../src/storage/effects.ts';
 import { migrate } from '../../../src/storage/migrations.ts';

@@ -2,10 +2,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createIngest } from '../../../src/ingest/index.ts';
 import { noLog } from '../../../src/model/log.ts';
-import { type AccountLimits, createAccountLimits } from '../../../src/operations/account-limits.ts';
 import { createOperations, type RunningOperations } from '../../../src/operations/index.ts';
-import { createPlaceSweep } from '../../../src/operations/places.ts';
-import type { QuotaLimits } from '../../../src/operations/quotas.ts';
+import { type AccountLimits, createAccountLimits } from '../../../src/operations/limits/account-limits.ts';
+import { createPlaceSweep } from '../../../src/operations/limits/places.ts';
+import type { QuotaLimits } from '../../../src/operations/limits/quotas.ts';
 import { migrate } from '../../../src/storage/migrations.ts';
 import { openDatabase } from '../../../src/storage/postgres.ts';
 import { createQuotaRows } from '../../../src/storage/quotas.ts';

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { noLog } from '../../../src/model/log.ts';
 import type { OperationInput } from '../../../src/model/workflow-contract.ts';
 import type { RunningOperations } from '../../../src/operations/index.ts';
-import { createNudges } from '../../../src/operations/nudges.ts';
-import { createReconciler } from '../../../src/operations/reconciler.ts';
-import { createStarter } from '../../../src/operations/starter.ts';
-import { createTemporalLink } from '../../../src/operations/temporal-link.ts';
+import { createNudges } from '../../../src/operations/running/nudges.ts';
+import { createReconciler } from '../../../src/operations/running/reconciler.ts';
+import { createStarter } from '../../../src/operations/running/starter.ts';
+import { createTemporalLink } from '../../../src/operations/running/temporal-link.ts';
 import { chunkKey, chunkPrefix } from '../../../src/storage/keys.ts';
 import { createRecords, type Records } from '../../../src/storage/records.ts';
 import {

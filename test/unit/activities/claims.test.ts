@@ -1,7 +1,7 @@
 /** The table of keys: exact whatever the digests, sized in bytes that are known beforehand. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { claimsBytes, createClaims, createDigest } from '../../../src/activities/claims.ts';
+import { claimsBytes, createClaims, createDigest } from '../../../src/activities/duplicates/claims.ts';
 import { CHUNK_BYTES_MAX } from '../../../src/model/limits.ts';
 
 const MIB = 2 ** 20;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { narrowDown } from '../../../src/activities/narrow-down.ts';
+import { narrowDown } from '../../../src/activities/batches/narrow-down.ts';
 import type { Sql } from '../../../src/model/database.ts';
 import type { Applied } from '../../../src/model/outcome.ts';
 import type { TargetItem } from '../../../src/targets/target.ts';

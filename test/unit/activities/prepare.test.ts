@@ -4,7 +4,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { createPrepare, type PrepareLimits } from '../../../src/activities/prepare.ts';
+import { createPrepare, type PrepareLimits } from '../../../src/activities/duplicates/prepare.ts';
 import { EMPTY_TALLY, type OperationRecord } from '../../../src/model/operation.ts';
 import type { PrepareAnswer, PrepareInput } from '../../../src/model/workflow-contract.ts';
 import { chunkPrefix, dataPrefix, runChunkPrefix } from '../../../src/storage/keys.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTableRoom } from '../../../src/activities/table-room.ts';
+import { createTableRoom } from '../../../src/activities/duplicates/table-room.ts';
 
 const M = 1_000_000;
 const never = () => new AbortController().signal;

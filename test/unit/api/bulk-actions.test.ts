@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readBulkActionForm } from '../../../src/api/bulk-action-form.ts';
-import { BULK_ACTION_STATUSES, STATUS_MEANINGS, statusOf } from '../../../src/api/bulk-action-view.ts';
+import { readBulkActionForm } from '../../../src/api/bulk-actions/bulk-action-form.ts';
+import { BULK_ACTION_STATUSES, STATUS_MEANINGS, statusOf } from '../../../src/api/bulk-actions/bulk-action-view.ts';
 import { toAccountId } from '../../../src/model/account.ts';
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../../../src/model/operation.ts';
 import type { PageRequest, TargetView } from '../../../src/operations/operations.ts';

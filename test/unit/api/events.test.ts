@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createEventFeed, paceMs } from '../../../src/api/event-feed.ts';
+import { createEventFeed, paceMs } from '../../../src/api/native/event-feed.ts';
 import { TrancheError } from '../../../src/model/errors.ts';
 import type { Operations, OperationView } from '../../../src/operations/operations.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';

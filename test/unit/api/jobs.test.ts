@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { readJobRequest } from '../../../src/api/job-request.ts';
-import { uuidOf } from '../../../src/api/jobs.ts';
+import { readJobRequest } from '../../../src/api/jobs/job-request.ts';
+import { uuidOf } from '../../../src/api/jobs/jobs.ts';
 import { TrancheError } from '../../../src/model/errors.ts';
 import type { JobView } from '../../../src/operations/operations.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';

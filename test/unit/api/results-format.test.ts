@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { toCsv, toJsonArray } from '../../../src/api/results-format.ts';
+import { toCsv, toJsonArray } from '../../../src/api/native/results-format.ts';
 
 async function* pieces(...texts: string[]): AsyncGenerator<Buffer> {
   for (const text of texts) yield Buffer.from(text);

@@ -3,7 +3,7 @@
 import { createApp } from '../../../src/api/app.ts';
 import type { AppDeps } from '../../../src/api/context.ts';
 import { API_LIMITS, type ApiLimits } from '../../../src/api/limits.ts';
-import { createNoSignIn } from '../../../src/api/sign-in.ts';
+import { createNoSignIn } from '../../../src/api/sign-in/sign-in.ts';
 import { noLog } from '../../../src/model/log.ts';
 import type { Operations } from '../../../src/operations/operations.ts';
 import { type FakeOperations, fakeOperations } from '../../fixtures/fake-operations.ts';

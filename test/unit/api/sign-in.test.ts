@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { createApp } from '../../../src/api/app.ts';
 import { routesOf } from '../../../src/api/routes.ts';
-import { createNoSignIn, createSignIn } from '../../../src/api/sign-in.ts';
+import { createNoSignIn, createSignIn } from '../../../src/api/sign-in/sign-in.ts';
 import { type Caller, PERMISSIONS, ROLES, type Role } from '../../../src/model/access.ts';
 import { TrancheError } from '../../../src/model/errors.ts';
 import type { ApiKeys } from '../../../src/operations/api-keys.ts';

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, importJWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createTokens, type TokenOptions } from '../../../src/api/tokens.ts';
+import { createTokens, type TokenOptions } from '../../../src/api/sign-in/tokens.ts';
 import { noLog } from '../../../src/model/log.ts';
 
 const SECRET = 'a-secret-of-more-than-32-bytes-for-tests';

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createAmend } from '../../../src/operations/amend.ts';
 import { createControl } from '../../../src/operations/control.ts';
 import type { OperationView } from '../../../src/operations/operations.ts';
-import type { Status } from '../../../src/operations/status.ts';
+import type { Status } from '../../../src/operations/status/status.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';
 
 const FAR = '2099-01-01T00:00:00.000Z';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createArrivals } from '../../../src/operations/arrivals.ts';
+import { createArrivals } from '../../../src/operations/callbacks/arrivals.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());

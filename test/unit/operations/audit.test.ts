@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TrancheError } from '../../../src/model/errors.ts';
 import type { OperationState } from '../../../src/model/operation.ts';
 import { createAudit } from '../../../src/operations/audit.ts';
-import type { Status } from '../../../src/operations/status.ts';
+import type { Status } from '../../../src/operations/status/status.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
 import { createRecords } from '../../../src/storage/records.ts';
 import { createSegments } from '../../../src/storage/segments.ts';

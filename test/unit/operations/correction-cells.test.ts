@@ -6,7 +6,7 @@ import {
   csvCell,
   membersOf,
   ownColumn,
-} from '../../../src/operations/correction-cells.ts';
+} from '../../../src/operations/retry/correction-cells.ts';
 
 const anything = () => true;
 const correct = (original: string, cells: Record<string, string>, accepts: (text: string) => boolean = anything) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { decodeCursor, encodeCursor } from '../../../src/operations/cursor.ts';
-import { visibilityQuery } from '../../../src/operations/visibility.ts';
+import { decodeCursor, encodeCursor } from '../../../src/operations/status/cursor.ts';
+import { visibilityQuery } from '../../../src/operations/status/visibility.ts';
 
 describe('a cursor', () => {
   const token = Buffer.from([0, 1, 255, 254]);

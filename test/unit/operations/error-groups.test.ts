@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderResultLine } from '../../../src/model/result-line.ts';
-import { groupErrors } from '../../../src/operations/error-groups.ts';
+import { groupErrors } from '../../../src/operations/results/error-groups.ts';
 
 async function* chunk(lines: readonly string[]): AsyncGenerator<Buffer> {
   yield Buffer.from(lines.map((line) => `${line}\n`).join(''));

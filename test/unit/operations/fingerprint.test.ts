@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson, fingerprintOf } from '../../../src/operations/fingerprint.ts';
+import { canonicalJson, fingerprintOf } from '../../../src/operations/submit/fingerprint.ts';
 
 const input = { mediaType: 'application/json', bytes: 3, sha256: 'aa' };
 const parts = {

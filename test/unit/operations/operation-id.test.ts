@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mayNameOperation, newUid, operationIdOf } from '../../../src/operations/operation-id.ts';
+import { mayNameOperation, newUid, operationIdOf } from '../../../src/operations/submit/operation-id.ts';
 
 describe('an operation id', () => {
   it('is the key itself where that may stand in a path', () => {

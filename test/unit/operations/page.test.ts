@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import { createPager } from '../../../src/operations/page.ts';
-import type { Status } from '../../../src/operations/status.ts';
-import type { TemporalLink } from '../../../src/operations/temporal-link.ts';
+import type { TemporalLink } from '../../../src/operations/running/temporal-link.ts';
+import { createPager } from '../../../src/operations/status/page.ts';
+import type { Status } from '../../../src/operations/status/status.ts';
 import { viewOf } from '../../fixtures/fake-operations.ts';
 
 const BEGAN = Date.parse('2026-01-01T00:00:00.000Z');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { noLog } from '../../../src/model/log.ts';
-import { createQuotas } from '../../../src/operations/quotas.ts';
+import { createQuotas } from '../../../src/operations/limits/quotas.ts';
 import type { QuotaRows } from '../../../src/storage/quotas.ts';
 
 const LIMITS = {

@@ -3,8 +3,8 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { describe, expect, it, vi } from 'vitest';
 import { noLog } from '../../../src/model/log.ts';
 import type { OperationRecord } from '../../../src/model/operation.ts';
-import { createNudges } from '../../../src/operations/nudges.ts';
-import { createStarter } from '../../../src/operations/starter.ts';
+import { createNudges } from '../../../src/operations/running/nudges.ts';
+import { createStarter } from '../../../src/operations/running/starter.ts';
 import { plan } from '../../fixtures/plan.ts';
 
 const record: OperationRecord = {

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createTemporalLink, faultOf } from '../../../src/operations/temporal-link.ts';
+import { createTemporalLink, faultOf } from '../../../src/operations/running/temporal-link.ts';
 
 const unavailable = () => Object.assign(new Error('no connection'), { code: 14 });
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createTurns } from '../../../src/operations/turns.ts';
+import { createTurns } from '../../../src/operations/retry/turns.ts';
 
 it('work goes on a few at a time, in order, whether it ends well or not', async () => {
   const turns = createTurns(2);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EMPTY_TALLY, type OperationRecord, type Progress } from '../../../src/model/operation.ts';
-import { knownRecord, queuedProgress, toView } from '../../../src/operations/view.ts';
+import { knownRecord, queuedProgress, toView } from '../../../src/operations/status/view.ts';
 import { plan } from '../../fixtures/plan.ts';
 
 const record: OperationRecord = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ChunkState } from '../../../src/model/workflow-contract.ts';
-import { createArrivals } from '../../../src/operations/arrivals.ts';
+import { createArrivals } from '../../../src/operations/callbacks/arrivals.ts';
 import { freshChunk } from '../../../src/workflows/progress.ts';
 import { createWaiting, gapAfter } from '../../../src/workflows/waiting.ts';
 import { plan } from '../../fixtures/plan.ts';

@@ -1,0 +1,153 @@
+/** What this process has seen of an operation, and what the store says of it: a status without the workflow. */
+import { TrancheError } from '../../model/errors.ts';
+import type { OperationRecord, Progress, RunRecord } from '../../model/operation.ts';
+import type { Records } from '../../storage/records.ts';
+import { unavailable, within } from '../deadline.ts';
+import { createLru } from '../lru.ts';
+import type { OperationView } from '../operations.ts';
+import { firstRun, type RunStart, runStart } from '../results/runs.ts';
+import { mayNameOperation, workflowIdOf } from '../submit/operation-id.ts';
+import { type KnownRecord, knownRecord, queuedProgress, toView } from './view.ts';
+
+const KNOWN_MAX = 5_000;
+/** For one blob on the path of a status: the rest of the deadline is the query's. */
+const BLOB_DEADLINE_MS = 400;
+/** For the record: without it nothing can be said. */
+const RECORD_DEADLINE_MS = 1_000;
+
+export interface Known {
+  readonly record: KnownRecord;
+  /** The latest run known of. */
+  run: RunStart;
+  /** The newest progress seen: nothing older is shown after it. */
+  shown: Progress | null;
+  /** Of that run. */
+  ended: boolean;
+  /** When a newer run was last looked for. */
+  runSoughtAt: number;
+  liveAt: number;
+  readAt: number;
+  asking: Promise<boolean> | null;
+  silences: number;
+  quietUntil: number;
+}
+
+export interface KnownOperations {
+  /** Throws `not_found`, and `unavailable` where the store is down and nothing is remembered. */
+  find(account: string, id: string): Promise<Known>;
+  remember(record: OperationRecord): Known;
+  /** True where its latest run has ended. A store that does not answer leaves what is known as it is. */
+  readSummary(known: Known): Promise<boolean>;
+  /** An ended operation may have been retried elsewhere: looked for at most every `everyMs`. */
+  seekRun(known: Known, everyMs: number): Promise<void>;
+  readCheckpoint(known: Known): Promise<void>;
+}
+
+export function createKnownOperations(records: Records): KnownOperations {
+  const memory = createLru<Known>(KNOWN_MAX);
+
+  function remember(record: OperationRecord): Known {
+    const name = workflowIdOf(record.account, record.id);
+    const standing = memory.get(name);
+    if (standing !== undefined && standing.record.uid === record.uid) return standing;
+    const known = unseen(record);
+    memory.set(name, known);
+    return known;
+  }
+
+  /** True where a retry goes on behind the run that is known. */
+  async function enterNext(known: Known): Promise<boolean> {
+    known.runSoughtAt = Date.now();
+    const { account, id } = known.record;
+    const reading = records.readRun(account, id, known.run.run + 1);
+    const next = await within(BLOB_DEADLINE_MS, 'the next run', reading).catch(() => null);
+    if (next !== null) enterRun(known, next);
+    return next !== null;
+  }
+
+  async function readSummary(known: Known): Promise<boolean> {
+    while (!known.ended) {
+      const { account, id } = known.record;
+      const { run } = known.run;
+      const reading = records.readSummary(account, id, run);
+      const summary = await within(BLOB_DEADLINE_MS, 'the summary', reading).catch(() => null);
+      if (summary === null) return false;
+      if ((await enterNext(known)) || known.run.run !== run) continue;
+      known.shown = { ...summary, revision: Math.max(summary.revision, revisionShown(known, run)) };
+      known.ended = true;
+    }
+    return true;
+  }
+
+  return {
+    remember,
+    async find(account, id) {
+      const known = mayNameOperation(account, id) ? memory.get(workflowIdOf(account, id)) : undefined;
+      if (known !== undefined) return known;
+      const record = mayNameOperation(account, id) ? await readRecord(records, account, id) : null;
+      if (record === null) throw new TrancheError('not_found', 'there is no such operation');
+      return remember(record);
+    },
+    readSummary,
+    async seekRun(known, everyMs) {
+      if (!known.ended || Date.now() - known.runSoughtAt < everyMs) return;
+      if (await enterNext(known)) await readSummary(known);
+    },
+    async readCheckpoint(known) {
+      const { account, id } = known.record;
+      const reading = records.readCheckpoint(account, id);
+      const checkpoint = await within(BLOB_DEADLINE_MS, 'the checkpoint', reading).catch(() => null);
+      if (checkpoint !== null) show(known, checkpoint);
+    },
+  };
+}
+
+async function readRecord(records: Records, account: string, id: string): Promise<OperationRecord | null> {
+  try {
+    return await within(RECORD_DEADLINE_MS, 'the record', records.readRecord(account, id));
+  } catch (cause) {
+    throw unavailable('the operation cannot be read now; ask again', cause);
+  }
+}
+
+function unseen(record: OperationRecord): Known {
+  const nothing = { shown: null, ended: false, runSoughtAt: 0, liveAt: 0, readAt: 0, asking: null };
+  return { record: knownRecord(record), run: firstRun(record), ...nothing, silences: 0, quietUntil: 0 };
+}
+
+/** A retry begins anew: what was shown of the runs before it is older than nothing. */
+export function enterRun(known: Known, record: RunRecord): void {
+  if (record.run <= known.run.run) return;
+  known.run = runStart(record);
+  known.ended = false;
+  if (known.shown !== null && known.shown.run < record.run) known.shown = null;
+  known.liveAt = 0;
+  known.readAt = 0;
+  known.silences = 0;
+  known.quietUntil = 0;
+}
+
+function revisionShown({ shown }: Known, run: number): number {
+  return shown?.run === run ? shown.revision : 0;
+}
+
+/** False where something newer was shown before. */
+export function show(known: Known, progress: Progress): boolean {
+  const { run } = known.run;
+  if (progress.run < run || (known.ended && progress.run === run)) return false;
+  if (known.shown !== null && !isNewer(progress, known.shown)) return false;
+  known.shown = progress;
+  if (progress.run > run) known.ended = false;
+  return true;
+}
+
+function isNewer(progress: Progress, shown: Progress): boolean {
+  if (progress.run !== shown.run) return progress.run > shown.run;
+  if (progress.revision !== shown.revision) return progress.revision > shown.revision;
+  return progress.asOf >= shown.asOf;
+}
+
+/** A run's end is for ever, so a summary is as live as an answer. */
+export function viewOf(known: Known, live: boolean): OperationView {
+  return toView(known.record, known.shown ?? queuedProgress(known.record, known.run), live || known.ended);
+}

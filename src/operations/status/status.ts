@@ -1,0 +1,129 @@
+/** Says where an operation stands, always: live from its workflow, else from the last that was written or seen. */
+import type { Client } from '@temporalio/client';
+import type { OperationRecord, RunRecord } from '../../model/operation.ts';
+import { openName } from '../../storage/keys.ts';
+import type { Records } from '../../storage/records.ts';
+import type { OperationView } from '../operations.ts';
+import type { Nudges } from '../running/nudges.ts';
+import { faultOf, type TemporalLink } from '../running/temporal-link.ts';
+import { createKnownOperations, enterRun, type Known, type KnownOperations, show, viewOf } from './known.ts';
+import { createProgressQuery, type ProgressQuery } from './progress-query.ts';
+
+/** After a query that came to nothing readers get the stored status at once; the next query runs behind their backs. */
+const QUIET_MIN_MS = 1_000;
+const QUIET_MAX_MS = 5_000;
+const YOUNG_CACHE_MS = 50;
+
+export interface Status {
+  /** Throws `not_found`; `unavailable` only where the store is down and this process knows nothing of the operation. */
+  get(account: string, id: string): Promise<OperationView>;
+  /** Asks the workflow again, whatever was asked before: it has just been told something. */
+  fresh(account: string, id: string): Promise<OperationView>;
+  /** Without the workflow. `run`: the latest that somebody else knows of; where that is known here, no newer one is sought. */
+  stored(account: string, id: string, run?: number): Promise<OperationView>;
+  remember(record: OperationRecord): void;
+  /** A retry has just been accepted. */
+  enter(record: OperationRecord, run: RunRecord): void;
+}
+
+export interface StatusDeps {
+  readonly records: Records;
+  readonly client: Client;
+  readonly link: TemporalLink;
+  readonly nudges: Nudges;
+  readonly settings: { readonly statusCacheMs: number; readonly statusDeadlineMs: number };
+}
+
+export function createStatus({ records, client, link, nudges, settings }: StatusDeps): Status {
+  const { statusCacheMs, statusDeadlineMs } = settings;
+  const operations = createKnownOperations(records);
+  const ask = createAsk({ operations, query: createProgressQuery(client, link), nudges, statusDeadlineMs });
+
+  /** A young operation changes fast and is looked at by few: its status is shared for a tenth of its age at most. */
+  function cacheMs({ run }: Known): number {
+    return Math.min(statusCacheMs, Math.max(YOUNG_CACHE_MS, (Date.now() - Date.parse(run.createdAt)) / 10));
+  }
+
+  function begin(known: Known): Promise<boolean> {
+    const asking = ask(known).finally(() => {
+      if (known.asking === asking) known.asking = null;
+    });
+    known.asking = asking;
+    return asking;
+  }
+
+  async function find(account: string, id: string, run?: number): Promise<Known> {
+    const known = await operations.find(account, id);
+    if (run === undefined) await operations.seekRun(known, statusCacheMs);
+    else if (run > known.run.run) await operations.seekRun(known, 0);
+    return known;
+  }
+
+  async function recall(known: Known): Promise<OperationView> {
+    if (!known.ended && Date.now() - known.readAt >= statusCacheMs) {
+      known.readAt = Date.now();
+      if (!(await operations.readSummary(known))) await operations.readCheckpoint(known);
+    }
+    return viewOf(known, false);
+  }
+
+  return {
+    async get(account, id) {
+      const known = await find(account, id);
+      if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return viewOf(known, true);
+      const down = link.isDown();
+      if (known.quietUntil === 0 && !down) return viewOf(known, await (known.asking ?? begin(known)));
+      if (Date.now() >= known.quietUntil && !down && known.asking === null) void begin(known);
+      return await recall(known);
+    },
+    async fresh(account, id) {
+      const known = await find(account, id);
+      if (known.ended) return viewOf(known, true);
+      if (known.quietUntil > Date.now()) return await recall(known);
+      return viewOf(known, await begin(known));
+    },
+    async stored(account, id, run) {
+      return await recall(await find(account, id, run));
+    },
+    remember: operations.remember,
+    enter: (record, run) => enterRun(operations.remember(record), run),
+  };
+}
+
+interface AskDeps {
+  readonly operations: KnownOperations;
+  readonly query: ProgressQuery;
+  readonly nudges: Nudges;
+  readonly statusDeadlineMs: number;
+}
+
+/** The answer is true where what is shown now is the truth of this moment. Never throws. */
+function createAsk({ operations, query, nudges, statusDeadlineMs }: AskDeps): (known: Known) => Promise<boolean> {
+  async function afterSilence(known: Known, error: unknown): Promise<boolean> {
+    // It may have ended since; if not, nobody works on it and somebody must.
+    if (faultOf(error) === 'not_found') {
+      if (await operations.readSummary(known)) return true;
+      nudges.add(openName(known.record.uid, known.run.run));
+    }
+    known.quietUntil = Date.now() + Math.min(QUIET_MAX_MS, QUIET_MIN_MS * 2 ** known.silences++);
+    await operations.readCheckpoint(known);
+    return false;
+  }
+
+  return async (known) => {
+    const deadlineAt = Date.now() + statusDeadlineMs;
+    if (await operations.readSummary(known)) return true;
+    try {
+      const progress = await query(known.record.account, known.record.id, deadlineAt);
+      const passed = progress.state === 'ended' || progress.run > known.run.run;
+      if (passed && (await operations.readSummary(known))) return true;
+      known.silences = 0;
+      known.quietUntil = 0;
+      if (!show(known, { ...progress, asOf: new Date().toISOString() })) return false;
+      known.liveAt = Date.now();
+      return true;
+    } catch (error) {
+      return await afterSilence(known, error);
+    }
+  };
+}
