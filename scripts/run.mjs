@@ -13,7 +13,7 @@ const INSTALL_MAX_MS = 15 * 60_000;
 const REPEATED_SIGNAL_MS = 1_000;
 const PARENT_POLL_MS = 500;
 /** What src/embedded/stack.ts gives its parts, for those that are run by hand. */
-const LEAN_FLAGS = ['--max-semi-space-size=16'];
+const leanFlags = (mode) => [`--max-semi-space-size=${mode === 'worker' ? 32 : 16}`];
 const WORKER_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 await ensureDependencies();
@@ -139,7 +139,7 @@ function isNewEnough(version) {
 function run(node, [script, ...args]) {
   if (script === undefined) fail('usage: node scripts/run.mjs <script> [arguments]');
   // A group of its own: Ctrl-C reaches the child once, through us. The channel tells it when we are killed.
-  const flags = args[0] === 'worker' || args[0] === 'api' ? LEAN_FLAGS : [];
+  const flags = args[0] === 'worker' || args[0] === 'api' ? leanFlags(args[0]) : [];
   const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...flags, resolve(root, script), ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     detached: process.platform !== 'win32',
