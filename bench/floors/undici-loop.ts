@@ -13,6 +13,9 @@ const { vendorUrl, calls, warmupCalls, inFlight, keyPrefix, way } = JSON.parse(p
   readonly way: 'request' | 'dispatch';
 };
 
+/** As long as the one that each of Tranche's calls carries. */
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
 const pool = new Pool(vendorUrl, { connections: inFlight, pipelining: 1 });
 const call = way === 'request' ? callByRequest : callByDispatch;
 await loop(warmupCalls, `${keyPrefix}w`);
@@ -36,7 +39,7 @@ async function loop(count: number, prefix: string): Promise<void> {
 
 function optionsOf(index: number, key: string) {
   const { path, product } = productCall(index);
-  const headers = ['content-type', 'application/json', 'idempotency-key', key];
+  const headers = ['content-type', 'application/json', 'idempotency-key', key, 'traceparent', TRACEPARENT];
   return { method: 'PATCH', path, headers, body: JSON.stringify(product) } as const;
 }
 
