@@ -1,29 +1,16 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { auditPrefix } from '../../../src/storage/keys.ts';
 import { createRecords } from '../../../src/storage/records.ts';
 import {
-  type Folder,
   keysUnder,
   lazyClient,
-  openFolder,
+  onTemporal,
   operationsOn,
   request,
-  startTemporal,
   switchable,
 } from '../../fixtures/operations-under-test.ts';
 
-let env: TestWorkflowEnvironment;
-let folder: Folder;
-
-beforeAll(async () => {
-  env = await startTemporal();
-});
-afterAll(() => env.teardown());
-beforeEach(async () => {
-  folder = await openFolder();
-});
-afterEach(() => folder.remove());
+const { env, folder } = onTemporal();
 
 const ann = { subject: 'ann', traceId: 'a'.repeat(32) };
 const bob = { subject: 'bob', traceId: 'b'.repeat(32) };

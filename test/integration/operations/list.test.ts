@@ -1,26 +1,8 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createRecords } from '../../../src/storage/records.ts';
-import {
-  eventually,
-  type Folder,
-  openFolder,
-  operationsOn,
-  request,
-  startTemporal,
-} from '../../fixtures/operations-under-test.ts';
+import { eventually, onTemporal, operationsOn, request } from '../../fixtures/operations-under-test.ts';
 
-let env: TestWorkflowEnvironment;
-let folder: Folder;
-
-beforeAll(async () => {
-  env = await startTemporal();
-});
-afterAll(() => env.teardown());
-beforeEach(async () => {
-  folder = await openFolder();
-});
-afterEach(() => folder.remove());
+const { env, folder } = onTemporal();
 
 let accounts = 0;
 const freshAccount = () => `account-${accounts++}`;

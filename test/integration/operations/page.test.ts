@@ -1,27 +1,9 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { PageRequest } from '../../../src/operations/operations.ts';
 import { createRecords } from '../../../src/storage/records.ts';
-import {
-  eventually,
-  type Folder,
-  openFolder,
-  operationsOn,
-  request,
-  startTemporal,
-} from '../../fixtures/operations-under-test.ts';
+import { eventually, onTemporal, operationsOn, request } from '../../fixtures/operations-under-test.ts';
 
-let env: TestWorkflowEnvironment;
-let folder: Folder;
-
-beforeAll(async () => {
-  env = await startTemporal();
-});
-afterAll(() => env.teardown());
-beforeEach(async () => {
-  folder = await openFolder();
-});
-afterEach(() => folder.remove());
+const { env, folder } = onTemporal();
 
 let accounts = 0;
 const freshAccount = () => `pages-${accounts++}`;

@@ -1,30 +1,11 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { BlobStore } from '../../../src/storage/blob-store.ts';
 import { createRecords } from '../../../src/storage/records.ts';
-import {
-  type Folder,
-  keysUnder,
-  openFolder,
-  operationsOn,
-  request,
-  startTemporal,
-  switchable,
-} from '../../fixtures/operations-under-test.ts';
+import { keysUnder, onTemporal, operationsOn, request, switchable } from '../../fixtures/operations-under-test.ts';
 
 const BODY = '{"n":1}\n{"n":2}\n';
 
-let env: TestWorkflowEnvironment;
-let folder: Folder;
-
-beforeAll(async () => {
-  env = await startTemporal();
-});
-afterAll(() => env.teardown());
-beforeEach(async () => {
-  folder = await openFolder();
-});
-afterEach(() => folder.remove());
+const { env, folder } = onTemporal();
 
 let accounts = 0;
 const freshAccount = () => `account-${accounts++}`;
