@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../model/operation.ts';
 import type { CheckpointInput, FinalizeInput } from '../model/workflow-contract.ts';
+import { openName } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
 
 type FinalizeDeps = Pick<ActivityDeps, 'records' | 'freePlaces' | 'log'>;
@@ -23,7 +24,7 @@ export function createFinalize(deps: FinalizeDeps) {
       const ours = await deps.records.createSummary(ref.account, ref.id, summary);
       const standing = ours ? summary : await deps.records.readSummary(ref.account, ref.id, summary.run);
       await deps.records.deleteOpen(ref.uid, summary.run);
-      await freePlaces(deps, ref.uid);
+      await freePlaces(deps, openName(ref.uid, summary.run));
       return standing ?? summary;
     },
   };

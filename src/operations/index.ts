@@ -53,7 +53,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const audit = createAudit({ storage, status, storeDeadlineMs, log });
   const controlled = (action: AuditAction, verb: ControlVerb) => (account: string, id: string, actor: Actor) =>
     audit.recorded({ action, account, id, actor }, () => control(verb, account, id));
-  const retry = createRetry({ storage, ingest, targets, starter, status, nudges, settings });
+  const retry = createRetry({ storage, ingest, targets, starter, status, nudges, admission, settings });
   const items = createItems({ storage, targets, status, storeDeadlineMs });
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const secret = deps.callbackSecret ?? null;

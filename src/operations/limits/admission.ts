@@ -1,8 +1,9 @@
 /** The last step before an operation is accepted: a standing record wins over every limit, and what is refused takes no place. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTrancheError, type TrancheError } from '../../model/errors.ts';
-import type { OperationRecord } from '../../model/operation.ts';
+import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
+import { openName } from '../../storage/keys.ts';
 import type { Records } from '../../storage/records.ts';
 import { unavailable, within } from '../deadline.ts';
 import type { SubmitRequest } from '../operations.ts';
@@ -21,6 +22,8 @@ export interface Admission {
   refuseEarly(request: SubmitRequest): Promise<void>;
   /** Runs `accept` where the limits leave room, and gives the place back unless a new record stands. */
   admit(record: OperationRecord, accept: () => Promise<Acceptance>): Promise<Acceptance>;
+  /** The same for a retry, of which `accept` answers null where its run stands now, else the one that stood before. */
+  admitRun(record: OperationRecord, run: RunRecord, accept: () => Promise<RunRecord | null>): Promise<RunRecord | null>;
 }
 
 /** Marks the one failure after which nobody knows whether the record stands: its chunks must not be deleted. */
@@ -45,7 +48,11 @@ export interface AdmissionDeps {
 }
 
 /** Where no limit is set nothing is asked. */
-export const UNLIMITED: Admission = { refuseEarly: async () => {}, admit: (_record, accept) => accept() };
+export const UNLIMITED: Admission = {
+  refuseEarly: async () => {},
+  admit: (_record, accept) => accept(),
+  admitRun: (_record, _run, accept) => accept(),
+};
 
 export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionDeps): Admission {
   async function findStanding({ account, id }: OperationRecord): Promise<OperationRecord | null> {
@@ -90,6 +97,21 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
         const acceptance = await accept();
         if (acceptance.standing !== null) await quotas.giveBack(account, uid);
         return { ...acceptance, limits: verdict.standings };
+      } catch (error) {
+        if (isFateKnown(error)) await quotas.giveBack(account, uid);
+        throw error;
+      }
+    },
+    async admitRun({ account, id, surface, ...record }, run, accept) {
+      if (!quotas.limitsInFlight()) return await accept();
+      const uid = openName(record.uid, run.run);
+      const items = run.chunkItems.reduce((sum, count) => sum + count, 0);
+      const verdict = await quotas.enter({ account, uid, operationId: id, surface, items, bytes: 0, retry: true });
+      if (!verdict.admitted) throw verdict.error;
+      try {
+        const standing = await accept();
+        if (standing !== null) await quotas.giveBack(account, uid);
+        return standing;
       } catch (error) {
         if (isFateKnown(error)) await quotas.giveBack(account, uid);
         throw error;

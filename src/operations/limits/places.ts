@@ -25,8 +25,6 @@ export interface PlaceSweep {
 const CONCURRENCY = 8;
 const BATCH_MAX = 200;
 const BATCHES_MAX = 20;
-/** A retry takes no place. */
-const FIRST_RUN = 1;
 const DATABASE_DEADLINE_MS = 5_000;
 /** The submit that took the place may still be about to write its record. */
 const RECORD_GRACE_MS = 60_000;
@@ -77,9 +75,20 @@ async function endOf(
   { account, operationId, uid, ageMs }: Place,
 ): Promise<'ended' | 'never_accepted' | null> {
   const record = await within(storeDeadlineMs, 'a record', records.readRecord(account, operationId));
-  if (record === null || record.uid !== uid) {
+  const run = record === null ? 0 : runOf(record.uid, uid);
+  const isAccepted =
+    run === 1 ||
+    (run > 1 && (await within(storeDeadlineMs, 'a run', records.readRun(account, operationId, run))) !== null);
+  if (!isAccepted) {
     return ageMs > Math.max(RECORD_GRACE_MS, 4 * storeDeadlineMs) ? 'never_accepted' : null;
   }
-  const summary = await within(storeDeadlineMs, 'a summary', records.readSummary(account, operationId, FIRST_RUN));
+  const summary = await within(storeDeadlineMs, 'a summary', records.readSummary(account, operationId, run));
   return summary === null ? null : 'ended';
+}
+
+/** The run that a place is of (`openName`); 0 = of another operation. */
+function runOf(operationUid: string, placeUid: string): number {
+  if (placeUid === operationUid) return 1;
+  const run = placeUid.startsWith(`${operationUid}-`) ? Number(placeUid.slice(operationUid.length + 1)) : 0;
+  return Number.isInteger(run) && run > 1 ? run : 0;
 }

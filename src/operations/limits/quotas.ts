@@ -18,7 +18,10 @@ export interface QuotaLimits {
 /** What would be accepted. Units: items, decoded bytes. */
 export interface Bid {
   readonly account: string;
+  /** Of the place: the operation's, or for a retry the run's (`openName`). */
   readonly uid: string;
+  /** A retry is no submission: it counts in no window. */
+  readonly retry?: true;
   readonly operationId: string;
   readonly surface: string;
   readonly items: number;
@@ -33,6 +36,8 @@ export type Verdict =
 export interface Quotas {
   /** False: nothing of this surface's is limited, and nobody need be asked. */
   isLimited(surface: string): boolean;
+  /** False: what goes on at once is not limited, which is all that a retry is asked for. */
+  limitsInFlight(): boolean;
   /** Takes a place in every limit, or in none. Throws `unavailable` where the database does not answer: nothing is kept. */
   enter(bid: Bid): Promise<Verdict>;
   /** Throws `quota_exceeded` where not even the smallest operation would be admitted now. Takes nothing. */
@@ -93,6 +98,7 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
 
   return {
     isLimited: (surface) => isAlwaysLimited || limits.surfaces[surface] !== undefined,
+    limitsInFlight: () => [limits.operationsMax, limits.itemsMax, limits.bytesMax].some((limit) => limit !== null),
     giveBack,
     async enter(bid) {
       refuseTooLarge(bid, limits);
@@ -132,9 +138,11 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
   };
 }
 
-function entryOf(bid: Bid, limits: QuotaLimits): Entry {
-  const { operationsMax, itemsMax, bytesMax, submissions: window } = limits;
-  return { ...bid, surfaceWindow: limits.surfaces[bid.surface] ?? null, window, operationsMax, itemsMax, bytesMax };
+function entryOf({ retry, ...bid }: Bid, limits: QuotaLimits): Entry {
+  const { operationsMax, itemsMax, bytesMax } = limits;
+  const surfaceWindow = retry === true ? null : (limits.surfaces[bid.surface] ?? null);
+  const window = retry === true ? null : limits.submissions;
+  return { ...bid, surfaceWindow, window, operationsMax, itemsMax, bytesMax };
 }
 
 /** It would be refused for ever: to come back later is of no use. */

@@ -7,7 +7,7 @@ import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import { correctionPrefix, openName, runChunkPrefix } from '../../storage/keys.ts';
 import { unavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
-import { fateUnknown, isFateKnown } from '../limits/admission.ts';
+import { type Admission, fateUnknown, isFateKnown } from '../limits/admission.ts';
 import type { OperationView, RetryRequest } from '../operations.ts';
 import { readRecord, readRetries } from '../results/results.ts';
 import { runStart } from '../results/runs.ts';
@@ -35,6 +35,7 @@ export interface RetryDeps {
   readonly starter: Starter;
   readonly status: Status;
   readonly nudges: Nudges;
+  readonly admission: Admission;
   readonly settings: OperationsSettings;
 }
 
@@ -136,7 +137,7 @@ async function follow(
     const standing = await readRun(deps, record, run);
     if (standing !== null) return { run: judge(standing, fingerprint), begun: false };
     const drafted = await draft(deps, attempt, corrections, fingerprint);
-    const accepted = await accept(deps, record, drafted);
+    const accepted = await deps.admission.admitRun(record, drafted, () => accept(deps, record, drafted));
     if (accepted === null) return { run: drafted, begun: true };
     return { run: judge(accepted, fingerprint), begun: false };
   });

@@ -14,6 +14,7 @@ import { CORE_MIGRATIONS } from '../../../src/storage/schema.ts';
 import { createSegments } from '../../../src/storage/segments.ts';
 import { createTargetRegistry } from '../../../src/targets/index.ts';
 import {
+  ACTOR,
   eventually,
   type Folder,
   keysUnder,
@@ -224,6 +225,51 @@ describe.skipIf(!reachable)(`submitting under limits ${reachable ? '' : NO_POSTG
       account,
     ]);
     expect(left).toEqual([{ operation_id: open.id }]);
+  });
+
+  it('takes a place for a retry, in no window, and frees it when its run has ended', async () => {
+    const operations = limited({ operationsMax: 1, submissions: { max: 1, windowMs: 3_600_000 } });
+    const records = createRecords(folder.store);
+    const { id } = (await submit(operations)).operation;
+    const now = new Date().toISOString();
+    const end = (run: number) =>
+      records.createSummary(account, id, {
+        ...{ version: 1, run, revision: 9, state: 'ended', outcome: 'cancelled', running: 0, throttle: null },
+        tally: { succeeded: 0, failed: 0, skipped: 0, cancelled: 1, unknown: 0 },
+        ...{ amended: {}, startedAt: now, endedAt: now, asOf: now },
+      });
+    const sweep = createPlaceSweep({
+      ...{ rows: createQuotaRows(database), quotas: operations.own.quotas, records, longestWindowMs: 0 },
+      ...{ intervalMs: 50, storeDeadlineMs: 2_000, log: noLog },
+    });
+    const left = async () =>
+      (await database.query('SELECT uid FROM tranche_in_flight WHERE account = $1', [account])).rowCount;
+    const retry = (fromRun: number) =>
+      operations.retry({
+        ...{ account, id, fromRun, outcomes: [], codes: null, indexes: null, corrections: null, actor: ACTOR },
+        signal: AbortSignal.timeout(20_000),
+      });
+    await end(1);
+    // Its first run is not swept yet: there is no room.
+    await expect(retry(1)).rejects.toMatchObject({ code: 'quota_exceeded' });
+    sweep.start();
+    try {
+      await eventually(async () => expect(await left()).toBe(0));
+      expect((await retry(1)).operation.run).toBe(2);
+      expect(await left()).toBe(1);
+      // What goes on is not swept.
+      await new Promise((wake) => setTimeout(wake, 300));
+      expect(await left()).toBe(1);
+      expect((await retry(1)).replayed).toBe(true);
+      expect(await left()).toBe(1);
+      await end(2);
+      await eventually(async () => expect(await left()).toBe(0));
+    } finally {
+      await sweep.stop();
+    }
+    // The retry was no submission: the window is as full as before.
+    const { rowCount } = await database.query('SELECT uid FROM tranche_submissions WHERE account = $1', [account]);
+    expect(rowCount).toBe(1);
   });
 
   it('gives back by its sweep what was never accepted because its process died, in the windows too', async () => {
