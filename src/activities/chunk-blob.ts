@@ -1,6 +1,8 @@
 /** Where a chunk's bytes are: a blob of their own, or, for a small operation, in the record. */
+
 import { ApplicationFailure } from '@temporalio/activity';
 import { type Chunk, decodeChunk } from '../model/chunk.ts';
+import { sumItems } from '../model/operation.ts';
 import type { ChunkSource, OperationRef } from '../model/workflow-contract.ts';
 import { chunkKey, chunkPrefix } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -34,7 +36,7 @@ export async function readChunk(deps: Pick<ActivityDeps, 'store' | 'records'>, p
 
 function lostChunk(chunkItems: readonly number[], ordinal: number): Chunk {
   const items = chunkItems[ordinal] ?? 0;
-  const firstIndex = chunkItems.slice(0, ordinal).reduce((sum, count) => sum + count, 0);
+  const firstIndex = sumItems(chunkItems.slice(0, ordinal));
   const message = 'the stored input of this item is gone; send it again';
   const faults = Array.from({ length: items }, (_, position) => ({ position, code: 'input_lost', message }) as const);
   const header = { version: 1, format: { kind: 'json' }, firstIndex, items, payloadBytes: 0, faults } as const;

@@ -1,5 +1,7 @@
 /** The pipeline from body to chunks: receive → decode → (multipart) → hash → frame → chunk → sink. */
+
 import { TrancheError } from '../model/errors.ts';
+import { sumItems } from '../model/operation.ts';
 import { CHUNK_SIZES, type ChunkSizes, createChunker } from './chunker.ts';
 import { createDecoder, type Decoder } from './decode.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
@@ -75,7 +77,7 @@ async function frame(part: FilePart, request: IngestRequest, sizes: ChunkSizes, 
 
   const chunkItems = chunker.chunkItems();
   return {
-    total: chunkItems.reduce((sum, items) => sum + items, 0),
+    total: sumItems(chunkItems),
     chunkItems,
     format: framer.format(),
     fields: Object.fromEntries(part.fields),

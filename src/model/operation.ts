@@ -43,6 +43,11 @@ export function earlierItemsOf(base: Tally): Pick<Progress, 'earlierItems'> {
   return items === 0 ? {} : { earlierItems: items };
 }
 
+/** Of so many chunks together. */
+export function sumItems(chunkItems: readonly number[]): number {
+  return chunkItems.reduce((sum, items) => sum + items, 0);
+}
+
 export function decidedItems(tally: Tally): number {
   return tally.succeeded + tally.failed + tally.skipped + tally.cancelled + tally.unknown;
 }

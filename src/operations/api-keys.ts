@@ -1,10 +1,10 @@
 /** API keys: made once and shown once, found at every request, revoked within seconds everywhere. */
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { type Caller, isRole, type Role } from '../model/access.ts';
-import { isTrancheError, TrancheError } from '../model/errors.ts';
+import { TrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import type { ApiKeyRow, ApiKeyRows } from '../storage/api-keys.ts';
-import { unavailable, within } from './deadline.ts';
+import { orUnavailable, within } from './deadline.ts';
 import { createLru } from './lru.ts';
 
 /** A key as its administrators see it; the secret is never among it. */
@@ -60,14 +60,8 @@ export function createApiKeys({ rows, deadlineMs, log }: ApiKeysDeps): ApiKeys {
   const cache = createLru<{ readonly at: number; readonly finding: Promise<ApiKeyRow | null> }>(CACHED_MAX);
   const touched = createLru<number>(CACHED_MAX);
 
-  async function ask<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await within(deadlineMs, 'the database', work);
-    } catch (error) {
-      if (isTrancheError(error)) throw error;
-      throw unavailable('API keys cannot be read now; try again', error);
-    }
-  }
+  const ask = <T>(work: Promise<T>): Promise<T> =>
+    orUnavailable('API keys cannot be read now; try again', within(deadlineMs, 'the database', work));
 
   /** One reading for all who ask at once; what is not there is remembered, too, so that guessing costs us nothing. */
   function read(id: string): Promise<ApiKeyRow | null> {

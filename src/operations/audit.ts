@@ -3,7 +3,7 @@ import { monotonicFactory } from 'ulid';
 import type { AuditAction, AuditEntry } from '../model/audit.ts';
 import { isTrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import type { OperationState } from '../model/operation.ts';
+import { type OperationState, sumItems } from '../model/operation.ts';
 import { createAuditStore, type NamedEntry } from '../storage/audit.ts';
 import { unavailable, within } from './deadline.ts';
 import type { OperationsStorage } from './deps.ts';
@@ -183,7 +183,7 @@ async function readRetries({ records }: OperationsStorage, account: string, id: 
     const record = await records.readRun(account, id, run);
     if (record === null) return entries;
     const { createdAt: at, requestedBy: by, traceId, chunkItems } = record;
-    const items = chunkItems.reduce((sum, count) => sum + count, 0);
+    const items = sumItems(chunkItems);
     entries.push({ at, action: 'retried', by, traceId, detail: { run, items } });
   }
 }

@@ -1,5 +1,5 @@
 /** Every wait of the verbs ends: with an answer, or with an error that says how long was waited and for what. */
-import { TrancheError } from '../model/errors.ts';
+import { isTrancheError, TrancheError } from '../model/errors.ts';
 
 export const DEADLINE_PASSED = 'DEADLINE_PASSED';
 
@@ -24,6 +24,15 @@ const RETRY_AFTER_SECONDS = 2;
 /** 503: nothing is wrong with the request. */
 export function unavailable(message: string, cause: unknown): TrancheError {
   return new TrancheError('unavailable', message, { retryAfterSeconds: RETRY_AFTER_SECONDS }, { cause });
+}
+
+/** What fails without saying what the caller can do is 503 with `message`. */
+export async function orUnavailable<T>(message: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw isTrancheError(error) ? error : unavailable(message, error);
+  }
 }
 
 /** Runs `work` for each entry, at most `concurrency` at once, answers in order. */

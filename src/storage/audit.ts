@@ -13,8 +13,6 @@ export interface NamedEntry {
   readonly entry: AuditEntry;
 }
 
-export type AuditStore = ReturnType<typeof createAuditStore>;
-
 /** `name`: a ULID, so names sort by time. */
 export function createAuditStore(store: BlobStore) {
   const keyOf = (account: string, id: string, name: string) => auditPrefix(account, id) + name;

@@ -10,7 +10,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { decidedItems, EMPTY_TALLY } from '../model/operation.ts';
+import { decidedItems, EMPTY_TALLY, sumItems } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
 import { prepareActivity, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
@@ -153,7 +153,7 @@ async function workUntilCalled(
 /** Of this run's items, whatever earlier runs have left undone. */
 function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger): boolean {
   const { succeeded, failed, skipped } = ledger.tally();
-  return succeeded + failed + skipped - base.succeeded - base.failed - base.skipped >= sum(chunkItems);
+  return succeeded + failed + skipped - base.succeeded - base.failed - base.skipped >= sumItems(chunkItems);
 }
 
 /** Every chunk that was begun is decided from its log; those never begun are cancelled as a whole, but for what was in doubt. */
@@ -172,11 +172,7 @@ async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<voi
   const isKept = patched('a-cancel-is-kept');
   if (isKept) void ledger.save();
   await Promise.all(Array.from({ length: isKept ? SETTLED_AT_ONCE : 1 }, settleNext));
-  const untouched = sum(chunkItems) + decidedItems(base) - decidedItems(ledger.tally());
-  const inDoubt = sum((input.doubts ?? []).slice(ledger.nextChunk()));
+  const untouched = sumItems(chunkItems) + decidedItems(base) - decidedItems(ledger.tally());
+  const inDoubt = sumItems((input.doubts ?? []).slice(ledger.nextChunk()));
   ledger.add({ ...EMPTY_TALLY, unknown: inDoubt, cancelled: untouched - inDoubt });
-}
-
-function sum(items: readonly number[]): number {
-  return items.reduce((all, some) => all + some, 0);
 }

@@ -1,4 +1,5 @@
 /** Before the first slice of a run whose target dedupes: marks every item whose key an earlier one holds. */
+
 import {
   ApplicationFailure,
   activityInfo,
@@ -6,6 +7,7 @@ import {
   cancellationSignal,
   heartbeat,
 } from '@temporalio/activity';
+import { sumItems } from '../../model/operation.ts';
 import type { PrepareAnswer, PrepareInput } from '../../model/workflow-contract.ts';
 import { chunkPrefix } from '../../storage/keys.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -35,7 +37,7 @@ export function createPrepare(deps: PrepareDeps, limits: PrepareLimits = LIMITS)
     try {
       const earlier = await runsBefore(deps, input);
       // What a retry chose had not succeeded, so keys taken and chosen items together are at most the items of run 1.
-      const items = sumOf((earlier[0] ?? input).chunkItems);
+      const items = sumItems((earlier[0] ?? input).chunkItems);
       const passes = planPasses(items, limits.tableKeysMax);
       leave = await room.enter(passes.keysMax, ending.signal);
       const pace = createPace(ending.signal);
@@ -131,8 +133,4 @@ function missing(message: string): ApplicationFailure {
 function attemptName(): string {
   const { activityId, attempt, workflowExecution } = activityInfo();
   return `${workflowExecution?.runId ?? 'none'}-${activityId}-${attempt}`;
-}
-
-function sumOf(counts: readonly number[]): number {
-  return counts.reduce((sum, count) => sum + count, 0);
 }

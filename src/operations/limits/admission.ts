@@ -1,7 +1,7 @@
 /** The last step before an operation is accepted: a standing record wins over every limit, and what is refused takes no place. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTrancheError, type TrancheError } from '../../model/errors.ts';
-import type { OperationRecord, RunRecord } from '../../model/operation.ts';
+import { type OperationRecord, type RunRecord, sumItems } from '../../model/operation.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
 import { openName } from '../../storage/keys.ts';
 import type { Records } from '../../storage/records.ts';
@@ -105,7 +105,7 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
     async admitRun({ account, id, surface, ...record }, run, accept) {
       if (!quotas.limitsInFlight()) return await accept();
       const uid = openName(record.uid, run.run);
-      const items = run.chunkItems.reduce((sum, count) => sum + count, 0);
+      const items = sumItems(run.chunkItems);
       const verdict = await quotas.enter({ account, uid, operationId: id, surface, items, bytes: 0, retry: true });
       if (!verdict.admitted) throw verdict.error;
       try {

@@ -1,9 +1,9 @@
 /** How much an account may have going on: asked before an operation is accepted, told when it ends. */
-import { isTrancheError, TrancheError } from '../../model/errors.ts';
+import { TrancheError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import type { QuotaName, QuotaStanding } from '../../model/quota.ts';
 import type { Entry, QuotaRows, Standing, WindowLimit, WindowUse } from '../../storage/quotas.ts';
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, within } from '../deadline.ts';
 
 /** null = no such limit. At least one is set where there are `Quotas` at all. */
 export interface QuotaLimits {
@@ -66,14 +66,11 @@ export function createQuotas({ rows, limits, deadlineMs, log }: QuotasDeps): Quo
   const debts = new Map<string, string>();
   const surfaceNames = Object.keys(limits.surfaces);
 
-  async function ask<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await within(deadlineMs, 'the database', work);
-    } catch (error) {
-      if (isTrancheError(error)) throw error;
-      throw unavailable("the account's limits cannot be checked now; send it again", error);
-    }
-  }
+  const ask = <T>(work: Promise<T>): Promise<T> =>
+    orUnavailable(
+      "the account's limits cannot be checked now; send it again",
+      within(deadlineMs, 'the database', work),
+    );
 
   /** False where it is still owed. */
   async function tryGiveBack(account: string, uid: string): Promise<boolean> {

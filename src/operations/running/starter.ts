@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, type WorkflowIdReusePolicy } from '@temporalio/common';
 import type { Log } from '../../model/log.ts';
-import { EMPTY_TALLY, isAhead, type OperationRecord, type RunRecord } from '../../model/operation.ts';
+import { EMPTY_TALLY, isAhead, type OperationRecord, type RunRecord, sumItems } from '../../model/operation.ts';
 import {
   type ChunkSource,
   CREATED_AT_MEMO,
@@ -134,11 +134,7 @@ function startWorkflow(client: Client, request: StartRequest, workflowId: string
 
 function summaryOf({ record, run }: StartRequest): string {
   if (run === null) return `${record.target}: ${record.total} items`;
-  return `${record.target}: ${sumOf(run.chunkItems)} of ${record.total} items, run ${run.run}`;
-}
-
-function sumOf(numbers: readonly number[]): number {
-  return numbers.reduce((sum, each) => sum + each, 0);
+  return `${record.target}: ${sumItems(run.chunkItems)} of ${record.total} items, run ${run.run}`;
 }
 
 function inputOf({ record, run, mode }: StartRequest): OperationInput {

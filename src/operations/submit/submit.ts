@@ -1,11 +1,11 @@
 /** From a request to an accepted operation: chunks, then the record whose exclusive create decides, then the start. */
 import type { Ingest, Ingested } from '../../ingest/ingest.ts';
-import { isTrancheError, TrancheError } from '../../model/errors.ts';
+import { TrancheError } from '../../model/errors.ts';
 import { isAhead, type OperationRecord } from '../../model/operation.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
 import { readSubmitFields, refusePast } from '../../model/submit-fields.ts';
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { type Acceptance, type Admission, fateUnknown, isFateKnown } from '../limits/admission.ts';
 import type { FormFields, OperationView, SubmitPolicy, SubmitRequest } from '../operations.ts';
@@ -243,11 +243,6 @@ async function replay(
   return await status.get(account, id);
 }
 
-async function keep<T>(what: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isTrancheError(error)) throw error;
-    throw unavailable(`the operation cannot be kept now (${what}); send it again`, error);
-  }
+function keep<T>(what: string, work: Promise<T>): Promise<T> {
+  return orUnavailable(`the operation cannot be kept now (${what}); send it again`, work);
 }
