@@ -1,0 +1,48 @@
+/** Named places where a process may die: tests arm one and prove that nothing is lost there. Unarmed it costs a null check. */
+
+/** `<step>.<what has just happened>`, in the order of the journey. */
+export const CRASH_POINTS = [
+  'submit.chunks_written',
+  'submit.marker_written',
+  'submit.record_created',
+  'submit.workflow_started',
+  'retry.chunks_written',
+  'retry.run_created',
+  'reconciler.before_start',
+  'prepare.marks_written',
+  'slice.log_read',
+  'slice.call_answered',
+  'slice.journalled',
+  'slice.before_commit',
+  'slice.committed',
+  'slice.compacted',
+  'slice.summary_written',
+  'batch.before_effect',
+  'batch.before_database_commit',
+  'batch.database_committed',
+  'callback.stored',
+  'callback.collected',
+  'settle.before_commit',
+  'settle.committed',
+  'checkpoint.written',
+  'finalize.summary_written',
+  'governor.before_booking',
+  'governor.booked',
+  'purge.tombstone_written',
+  'purge.blobs_deleted',
+  'purge.workflow_deleted',
+  'sweep.before_delete',
+] as const;
+export type CrashPoint = (typeof CRASH_POINTS)[number];
+
+let armed: ((point: CrashPoint) => void) | null = null;
+
+/** Called where the point is reached. */
+export function reach(point: CrashPoint): void {
+  if (armed !== null) armed(point);
+}
+
+/** `main` alone arms, from the setting `CRASH_POINT`. */
+export function armCrashPoints(onReach: (point: CrashPoint) => void): void {
+  armed = onReach;
+}
