@@ -95,12 +95,19 @@ function contradictions(values: Groups): string[] {
   if (retry.initialIntervalMs > retry.maximumIntervalMs) {
     faults.push('RETRY_INITIAL_INTERVAL_MS must not be above RETRY_MAXIMUM_INTERVAL_MS');
   }
+  if (values.diagnosis.crashPoint !== null && !values.diagnosis.crashPointsAllowed) {
+    faults.push('CRASH_POINT kills this process on purpose: set CRASH_POINTS_ALLOWED=yes where that is wanted');
+  }
   const { callbacks, server, temporal, vendors } = values;
   if (vendors.asyncUrl !== '' && temporal.address !== '' && callbacks.secret === '') {
     faults.push('CALLBACK_SECRET must be set where ASYNC_VENDOR_URL is');
   }
   if (temporal.address !== '' && callbacks.secret !== '' && callbacks.baseUrl === '' && server.publicUrl === '') {
     faults.push('CALLBACK_BASE_URL or PUBLIC_URL must be set where CALLBACK_SECRET is');
+  }
+  const known = Object.keys(vendorUrlsOf(vendors));
+  for (const vendor of Object.keys(vendors.budgets).filter((name) => !known.includes(name))) {
+    faults.push(`VENDOR_BUDGETS names "${vendor}", and there is no such vendor: ${known.join(', ')}`);
   }
   return faults;
 }

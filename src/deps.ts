@@ -187,7 +187,10 @@ function createHeartbeat(connection: Connection, who: { namespace: string; ident
 
 /** One client per vendor and process: its budget is shared by all slices. */
 function createVendors({ vendors, vendorUrls }: Config): ReadonlyMap<string, Vendor> {
-  const slots = createLocalSlots({ callsPerSecondByVendor: vendors.callsPerSecond });
+  const paces = Object.entries(vendors.budgets).flatMap(([name, { windows }]) =>
+    windows.filter(({ seconds }) => seconds === 1).map(({ calls }) => [name, calls]),
+  );
+  const slots = createLocalSlots({ callsPerSecondByVendor: Object.fromEntries(paces) });
   const { connections } = vendors;
   return new Map(
     Object.entries(vendorUrls).map(([name, baseUrl]) => [

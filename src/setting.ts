@@ -60,19 +60,3 @@ export function url(...protocols: readonly string[]) {
 export const text = () => z.string();
 const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
 export const address = () => z.string().refine((it) => it === '' || ADDRESS.test(it), 'must be host:port');
-
-/** `products=50,other=5.5` → calls per second by vendor. */
-export const rates = () =>
-  z.string().transform((list, context) => {
-    const rates: Record<string, number> = {};
-    for (const entry of list.split(',').filter((part) => part !== '')) {
-      const match = /^([a-z][a-z0-9-]{0,39})=(\d{1,7}(?:\.\d{1,6})?)$/.exec(entry.trim());
-      const rate = Number(match?.[2]);
-      if (match?.[1] === undefined || !(rate > 0)) {
-        context.addIssue({ code: 'custom', message: `must be a list like products=50,other=2.5; "${entry}" is not` });
-        return z.NEVER;
-      }
-      rates[match[1]] = rate;
-    }
-    return rates as Readonly<Record<string, number>>;
-  });

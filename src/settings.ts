@@ -1,8 +1,10 @@
 /** The table of settings: what each is for, its schema, default and environment name. `config.ts` reads it; the docs are made from it. */
 import { z } from 'zod';
 import { ACCESS_SETTINGS } from './access-settings.ts';
+import { budgets } from './budget-list.ts';
+import { DIAGNOSIS_SETTINGS } from './diagnosis-settings.ts';
 import { INGEST_SETTINGS } from './ingest-settings.ts';
-import { address, flag, rates, setting, text, url, whole } from './setting.ts';
+import { address, flag, setting, text, url, whole } from './setting.ts';
 import { WORK_SETTINGS } from './work-settings.ts';
 
 const DAY_MS = 86_400_000;
@@ -167,11 +169,17 @@ export const SETTINGS = {
       whole(1, 10_000),
       'Connections to one vendor, per worker process.',
     ),
-    callsPerSecond: setting(
-      'VENDOR_CALLS_PER_SECOND',
+    budgets: setting(
+      'VENDOR_BUDGETS',
       '',
-      rates(),
-      'Calls per second by vendor, per worker process: `products=50,other=2.5`. A vendor that is not named has no limit.',
+      budgets(),
+      'What each vendor allows, over all worker processes together: `products=50/s+3000/min+concurrency:20,sync=2.5/s`. Calls per `s`, `min`, `h`, `day` or seconds (`100/10s`); all of them hold at once. A vendor that is not named is not governed. See docs/vendors.md.',
+    ),
+    sendTimes: setting(
+      'VENDOR_SEND_TIMES',
+      'off',
+      flag(),
+      '`on`: each vendor call says when its bytes went out (`Tranche-Sent-At`, epoch milliseconds): to judge budgets by.',
     ),
     callTimeoutMs: setting(
       'CALL_TIMEOUT_MS',
@@ -232,6 +240,7 @@ export const SETTINGS = {
   },
   ...ACCESS_SETTINGS,
   ...WORK_SETTINGS,
+  ...DIAGNOSIS_SETTINGS,
 } as const;
 
 /** What each group is about, for the docs. */
@@ -248,4 +257,5 @@ export const SETTING_GROUPS: Readonly<Record<keyof typeof SETTINGS, string>> = {
   limits: 'Limits of an account',
   worker: 'Worker',
   retry: 'Retry policy of an item',
+  diagnosis: 'For tests only',
 };

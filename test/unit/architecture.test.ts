@@ -9,7 +9,16 @@ const LINES_MAX = 300;
 /** Files beside the rooms: entry, settings and wiring. They and `embedded` may import anything. */
 const TOP_FILES = [
   ...['main.ts', 'deps.ts', 'access-deps.ts', 'config.ts', 'log.ts', 'temporal.ts'],
-  ...['setting.ts', 'settings.ts', 'access-settings.ts', 'work-settings.ts', 'ingest-settings.ts'],
+  ...[
+    'crash.ts',
+    'diagnosis-settings.ts',
+    'setting.ts',
+    'settings.ts',
+    'access-settings.ts',
+    'work-settings.ts',
+    'ingest-settings.ts',
+    'budget-list.ts',
+  ],
 ];
 const FREE_ROOMS = ['', 'embedded'];
 

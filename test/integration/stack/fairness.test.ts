@@ -9,7 +9,7 @@ const CALLS_PER_SECOND = 500;
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ VENDOR_CALLS_PER_SECOND: `products=${CALLS_PER_SECOND}` });
+  stack = await startStack({ VENDOR_BUDGETS: `products=${CALLS_PER_SECOND}/s` });
 });
 afterAll(() => stack?.stop());
 

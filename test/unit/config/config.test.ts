@@ -36,8 +36,8 @@ describe('configuration', () => {
     ['BLOB_URL', 'ftp://somewhere'],
     ['BLOB_URL', './blobs'],
     ['PRODUCTS_VENDOR_URL', 'localhost:4010'],
-    ['VENDOR_CALLS_PER_SECOND', 'products'],
-    ['VENDOR_CALLS_PER_SECOND', 'products=0'],
+    ['VENDOR_BUDGETS', 'products'],
+    ['VENDOR_BUDGETS', 'products=0/s'],
     ['RETRY_BACKOFF_COEFFICIENT', '0.5'],
     ['RETENTION_DAYS', '0'],
   ])('refuses %s=%s and names both', (name, value) => {
@@ -60,11 +60,6 @@ describe('configuration', () => {
 
   it('takes an empty variable as not set', () => {
     expect(readConfig({ PORT: '', HOST: '' }).server).toMatchObject({ port: 3000, host: '127.0.0.1' });
-  });
-
-  it('reads rates by vendor', () => {
-    const config = readConfig({ VENDOR_CALLS_PER_SECOND: 'products=50, other=2.5' });
-    expect(config.vendors.callsPerSecond).toEqual({ products: 50, other: 2.5 });
   });
 
   it('follows the mock vendor to its port, and a vendor of your own instead of it', () => {

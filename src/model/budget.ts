@@ -1,0 +1,50 @@
+/** What a budget may say, wherever it comes from: a setting at start-up, or a client while calls are made. */
+import type { Budget, CallWindow } from './governor.ts';
+
+/** Beyond them a governor's calendar would not be bounded (windows), or the budget would say nothing (the rest). */
+export const BUDGET_BOUNDS = {
+  windowsMax: 8,
+  calls: { from: 1, to: 1_000_000 },
+  seconds: { from: 1, to: 31 * 86_400 },
+  concurrency: { from: 1, to: 100_000 },
+} as const;
+
+export type BudgetPlace =
+  | 'budget'
+  | 'windows'
+  | `windows.${number}`
+  | `windows.${number}.${keyof CallWindow}`
+  | 'concurrencyMax';
+
+export interface BudgetFault {
+  readonly place: BudgetPlace;
+  readonly message: string;
+}
+
+/** Every fault of a budget, each with its place; empty = it is in order. */
+export function faultsOfBudget({ windows, concurrencyMax }: Budget): readonly BudgetFault[] {
+  const { windowsMax, calls, seconds, concurrency } = BUDGET_BOUNDS;
+  const faults: BudgetFault[] = [];
+  const check = (place: BudgetPlace, value: number, { from, to }: { readonly from: number; readonly to: number }) => {
+    if (Number.isInteger(value) && value >= from && value <= to) return;
+    faults.push({ place, message: `must be a whole number from ${from} to ${to}` });
+  };
+  if (windows.length === 0 && concurrencyMax === null) {
+    faults.push({ place: 'budget', message: 'must hold a window or a concurrency' });
+  }
+  if (windows.length > windowsMax) faults.push({ place: 'windows', message: `must be ${windowsMax} at most` });
+  for (const [at, window] of windows.entries()) {
+    check(`windows.${at}.calls`, window.calls, calls);
+    check(`windows.${at}.seconds`, window.seconds, seconds);
+    if (windows.findIndex((other) => other.seconds === window.seconds) < at) {
+      faults.push({ place: `windows.${at}`, message: `there is a window of ${window.seconds} s already` });
+    }
+  }
+  if (concurrencyMax !== null) check('concurrencyMax', concurrencyMax, concurrency);
+  return faults;
+}
+
+/** What the strictest of its windows comes to; null = calls are not counted. */
+export function allowedPerSecond({ windows }: Budget): number | null {
+  return windows.length === 0 ? null : Math.min(...windows.map(({ calls, seconds }) => calls / seconds));
+}
