@@ -1,5 +1,6 @@
 /** Entry: the whole stack (`all`), or one of its parts as a process of its own (`api`, `worker`, `database`, `mock-vendor`). */
 import { type Config, environment, type Mode, readConfig } from './config.ts';
+import { crashAt } from './crash.ts';
 import { type RunningPart, runApi, runDatabase, runMockVendor, runWorker } from './deps.ts';
 import { startStack } from './embedded/stack.ts';
 import { createLog } from './log.ts';
@@ -29,6 +30,9 @@ async function main(): Promise<void> {
   try {
     if (start === undefined) throw new Error(`unknown mode ${mode}: use one of ${Object.keys(MODES).join(', ')}`);
     const config = readConfig(environment(), facesCallers(mode) ? mode : null);
+    const { crashPoint } = config.diagnosis;
+    // A supervisor passes it on to its parts.
+    if (crashPoint !== null && (mode === 'api' || mode === 'worker')) crashAt(crashPoint);
     const log = createLog({ level: config.server.logLevel, part: mode === 'all' ? 'supervisor' : mode });
     await runUntilStopped((signal) => start(config, log, signal), log);
   } catch (error) {

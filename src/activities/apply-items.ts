@@ -1,4 +1,5 @@
 /** Applies a chunk's undecided items with bounded concurrency until none is left, the time box is over or it is called home. */
+import { reach } from '../model/crash-point.ts';
 import type { Applied, Submitted } from '../model/outcome.ts';
 import type { ItemReader } from '../targets/item-reader.ts';
 import type { ItemLabel, Polled, TargetItem } from '../targets/target.ts';
@@ -156,6 +157,7 @@ function createEngine(run: ItemsRun, finish: (end: SliceEnd) => void) {
       queue.putOff({ ...task, dueMs: Date.now() + NOT_CALLED_RETRY_MS });
       return;
     }
+    reach('slice.call_answered');
     const down = observe(task, applied);
     // Its callback was quicker than the answer.
     if (!rows.isOpen(task.position)) return;

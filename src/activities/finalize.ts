@@ -1,5 +1,6 @@
 /** The small writes of an operation workflow: the checkpoint while it runs, the summary at its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reach } from '../model/crash-point.ts';
 import type { Progress } from '../model/operation.ts';
 import type { CheckpointInput, FinalizeInput } from '../model/workflow-contract.ts';
 import { openName } from '../storage/keys.ts';
@@ -14,6 +15,7 @@ export function createFinalize(deps: FinalizeDeps) {
   return {
     async checkpoint({ ref, progress }: CheckpointInput): Promise<void> {
       await deps.records.putCheckpoint(ref.account, ref.id, progress);
+      reach('checkpoint.written');
     },
 
     /**
@@ -22,8 +24,10 @@ export function createFinalize(deps: FinalizeDeps) {
      */
     async finalize({ ref, summary }: FinalizeInput): Promise<Progress> {
       const ours = await deps.records.createSummary(ref.account, ref.id, summary);
+      reach('finalize.summary_written');
       const standing = ours ? summary : await deps.records.readSummary(ref.account, ref.id, summary.run);
       await deps.records.deleteOpen(ref.uid, summary.run);
+      reach('finalize.marker_deleted');
       await freePlaces(deps, openName(ref.uid, summary.run));
       return standing ?? summary;
     },

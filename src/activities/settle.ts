@@ -1,5 +1,6 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
+import { reach } from '../model/crash-point.ts';
 import type { Deferred } from '../model/outcome.ts';
 import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
@@ -38,7 +39,9 @@ export function createSettle(deps: ActivityDeps) {
       rows.decide(position, reader.label(position), givenUp(standing));
     }
     // A second settle may find a journal a line longer: the rows that stand are those that count.
+    reach('settle.before_commit');
     const ours = await deps.segments.compact(at, rows.segment(true));
+    reach('settle.committed');
     return { tally: ours ? rows.tally() : await deps.segments.tallyOf(at) };
   };
 }

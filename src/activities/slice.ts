@@ -1,6 +1,7 @@
 /** One slice: reads the chunk's log, applies what is undecided within its time box, commits one segment. */
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
+import { reach } from '../model/crash-point.ts';
 import { addTallies, EMPTY_TALLY, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
 import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
@@ -77,13 +78,14 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
   const log = await deps.segments.readLog(at, chunk);
   const lost = input.lost || activityInfo().attempt > 1;
   const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
+  reach('slice.log_read');
   const reader = createItemReader(chunk, target, ref.uid);
   const marks = plan.dedupe ? await readMarks(deps.store, at) : NO_MARKS;
   const rows = createRows({ chunk, log, leavings, reader, plan, marks });
 
   const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
-  const reach = reachUnjournalled(plan);
-  const journal = openJournal({ store: deps.store, key, startedAtMs, reach, onReach: control.wake });
+  const reachFirst = reachUnjournalled(plan);
+  const journal = openJournal({ store: deps.store, key, startedAtMs, reach: reachFirst, onReach: control.wake });
   const { store } = deps;
   const { readCallback } = target;
   const onLook = control.wake;
@@ -104,8 +106,10 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
     const committed = await commit(deps, at, log.nextSeq, rows, lease);
     await tidy(deps, journal.written() ? [...leavings.journals, key] : leavings.journals);
     await inbox.clear();
+    reach('slice.journals_deleted');
     const summary =
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
+    if (summary !== null) reach('slice.summary_written');
     return { ...committed, ...ended, summary };
   } finally {
     inbox.stop();
@@ -123,11 +127,16 @@ async function commit(deps: ActivityDeps, at: ChunkLogRef, seq: number, rows: Ro
     throw ApplicationFailure.retryable('the slice lost its lease and commits nothing', 'lease_lost');
   }
   const segment = rows.segment(deps.segments.isCumulative(seq));
+  reach('slice.before_commit');
   if (!(await deps.segments.commit(at, seq, segment))) {
     throw ApplicationFailure.retryable('another slice committed this segment first', 'segment_taken');
   }
+  reach('slice.committed');
   letGo(segment.outcomeLines);
-  if (done && seq > 0) await deps.segments.compact(at, rows.segment(true));
+  if (done && seq > 0) {
+    await deps.segments.compact(at, rows.segment(true));
+    reach('slice.compacted');
+  }
   return { tally: rows.tally(), done };
 }
 

@@ -1,5 +1,6 @@
 /** Reads what the log says of an operation whose workflow was lost, so that its next workflow goes on from there. */
 import { heartbeat } from '@temporalio/activity';
+import { reach } from '../model/crash-point.ts';
 import { addTallies, decidedItems, EMPTY_TALLY } from '../model/operation.ts';
 import type { ChunkState, SurveyAnswer, SurveyInput } from '../model/workflow-contract.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -29,6 +30,7 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
     // Chunks are begun in order: beyond the last one with a trace, a window's worth may have been begun without one.
     const mayHaveBegun = last === null ? !input.scheduled : last.startedAt !== null;
     const begunAtMost = Math.min(chunkItems.length, nextChunk + (mayHaveBegun ? input.windowMax : 0));
+    reach('survey.read');
     return {
       ended: (await deps.records.readSummary(ref.account, ref.id, run)) !== null,
       paused: last?.state === 'paused' || last?.state === 'pausing' || last?.pausedAhead === true,

@@ -1,6 +1,7 @@
 /** Who did what to an operation: written down before it is done, so that nothing takes effect unrecorded. */
 import { monotonicFactory } from 'ulid';
 import type { AuditAction, AuditEntry } from '../model/audit.ts';
+import { reach } from '../model/crash-point.ts';
 import { isTrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
 import { type OperationState, sumItems } from '../model/operation.ts';
@@ -66,6 +67,7 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
     const unconfirmed = { ...entry, detail: { ...entry.detail, unconfirmed: true } };
     try {
       await within(storeDeadlineMs, 'the audit entry', trail.create(account, id, name, unconfirmed));
+      reach('control.noted');
     } catch (cause) {
       if (STOPS.includes(action)) {
         log('warn', 'an audit entry could not be written before its deed', { account, operationId: id, action, cause });

@@ -1,5 +1,6 @@
 /** Pause, resume, cancel: a signal that the server keeps, then the state that it led to. All idempotent. */
 import type { Client } from '@temporalio/client';
+import { reach } from '../model/crash-point.ts';
 import { TrancheError } from '../model/errors.ts';
 import type { OperationState } from '../model/operation.ts';
 import { SIGNALS } from '../model/workflow-contract.ts';
@@ -34,6 +35,7 @@ export function createControl({ client, link, status, callDeadlineMs }: ControlD
     const handle = client.workflow.getHandle(workflowIdOf(account, id));
     try {
       await link.call(callDeadlineMs, () => handle.signal(SIGNALS[verb]));
+      reach('control.signalled');
     } catch (error) {
       return await afterRefusal(verb, await status.fresh(account, id), error);
     }

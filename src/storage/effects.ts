@@ -2,6 +2,7 @@
  * The ledger of batches whose effect is in the same database: which slot of a chunk was applied, and with what outcome.
  * Its row and the effect are one transaction, so a slot is applied once, whoever tries and however often.
  */
+import { reach } from '../model/crash-point.ts';
 import type { Database, Migration, Sql } from '../model/database.ts';
 import type { ChunkLogRef } from './segments.ts';
 
@@ -80,7 +81,9 @@ export function createEffects<T>(database: Database): Effects<T> {
   return {
     async once(ref, work) {
       try {
-        return await database.transaction((sql) => applySlot(sql, ref, work));
+        const placed = await database.transaction((sql) => applySlot(sql, ref, work));
+        reach('batch.database_committed');
+        return placed;
       } catch (error) {
         if (error === TAKEN) return adopt(ref);
         if (error === ROLLED_BACK) return null;
@@ -127,6 +130,7 @@ async function applySlot<T>(sql: Sql, ref: SlotRef, { work, mayCommit }: SlotWor
   const { rowCount } = await sql.query(text, [...key, encode(placed)]);
   if (rowCount === 0) throw TAKEN;
   if (!mayCommit()) throw ROLLED_BACK;
+  reach('batch.before_database_commit');
   return placed;
 }
 

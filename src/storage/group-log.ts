@@ -1,5 +1,6 @@
 /** A slice's journal by group commit: what came while the last write ran goes out as one append, so writes never pile up. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reach } from '../model/crash-point.ts';
 import type { BlobLog, BlobStore } from './blob-store.ts';
 
 /** Entries wait in memory until the next append: the caller bounds them (a slice's are bounded by its chunk). */
@@ -30,6 +31,7 @@ export function createGroupLog(log: BlobLog, intervalMs: number): GroupLog {
     queued = null;
     try {
       await log.append(encodeGroup(group));
+      reach('slice.journalled');
     } catch (error) {
       failed = error instanceof Error ? error : new Error(String(error));
       throw failed;

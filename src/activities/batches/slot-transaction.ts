@@ -1,4 +1,5 @@
 /** One slot in one transaction: what its items' answers, or the error that came instead, mean for all of them. */
+import { reach } from '../../model/crash-point.ts';
 import { isDataFault, type Sql } from '../../model/database.ts';
 import type { Log } from '../../model/log.ts';
 import type { Applied } from '../../model/outcome.ts';
@@ -57,6 +58,7 @@ export function createSlotTransaction(deps: SlotDeps): (slot: SlotBatch) => Prom
       {
         mayCommit: mayGoOn,
         async work(sql) {
+          reach('batch.before_effect');
           const answers = mayGoOn() ? await apply(sql) : null;
           if (answers === null) return null;
           end = judgeSlot(plan, slot, answers);

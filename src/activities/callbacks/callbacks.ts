@@ -1,5 +1,6 @@
 /** Decides items by what an asynchronous vendor has sent for them: the blobs that its callbacks left. */
 import { type Chunk, indexAt, keyRunAt, positionOf } from '../../model/chunk.ts';
+import { reach } from '../../model/crash-point.ts';
 import { ITEM_DEPTH_MAX } from '../../model/limits.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { callbackKey, callbackPrefix, indexOfCallback } from '../../storage/keys.ts';
@@ -61,6 +62,7 @@ export function openCallbacks({ store, uid, chunk, rows, reader, readCallback }:
       folded.push(key);
       decided++;
     });
+    if (decided > 0) reach('callback.collected');
     return decided;
   }
 

@@ -1,5 +1,6 @@
 /** Finds the duplicates of a run, chunk by chunk in input order, in as many passes as one table needs for all keys. */
 import { type Chunk, indexAt, positionOf } from '../../model/chunk.ts';
+import { reach } from '../../model/crash-point.ts';
 import { outcomeInLine } from '../../model/result-line.ts';
 import type { ChunkSource, OperationRef, PrepareInput } from '../../model/workflow-contract.ts';
 import { marksKey } from '../../storage/keys.ts';
@@ -81,6 +82,7 @@ async function markChunks(request: DuplicatesRequest, claims: Claims, pass: numb
     if (passes.count === 1) {
       if (found.positions.length > 0) await writeMarks(deps.store, { uid: ref.uid, run, ordinal }, found);
     } else await keepFound(request, ordinal, found, pass);
+    reach('prepare.marks_written');
   }
   return duplicates;
 }

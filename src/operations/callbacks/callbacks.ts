@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Client } from '@temporalio/client';
 import { type CallbackRef, readCallbackToken } from '../../model/callback-token.ts';
+import { reach } from '../../model/crash-point.ts';
 import { TrancheError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { SIGNALS } from '../../model/workflow-contract.ts';
@@ -40,6 +41,7 @@ export function createCallbacks(deps: CallbacksDeps): Callbacks {
     const operation = await awaited.find(item);
     if (operation === null) return 'ignored';
     if (!(await storage.store.create(callbackKey(item.uid, item.keyRun, item.index), body))) return 'ignored';
+    reach('callback.stored');
     const ordinal = await operation.chunkOf(item.index);
     if (ordinal !== null) arrivals.add(item.account, item.id, ordinal);
     return 'taken';

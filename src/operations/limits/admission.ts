@@ -1,5 +1,6 @@
 /** The last step before an operation is accepted: a standing record wins over every limit, and what is refused takes no place. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reach } from '../../model/crash-point.ts';
 import { isTrancheError, type TrancheError } from '../../model/errors.ts';
 import { type OperationRecord, type RunRecord, sumItems } from '../../model/operation.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
@@ -93,6 +94,7 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
         if (twin === null) throw verdict.error;
         return { record, standing: twin };
       }
+      reach('submit.place_taken');
       try {
         const acceptance = await accept();
         if (acceptance.standing !== null) await quotas.giveBack(account, uid);
@@ -108,6 +110,7 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
       const items = sumItems(run.chunkItems);
       const verdict = await quotas.enter({ account, uid, operationId: id, surface, items, bytes: 0, retry: true });
       if (!verdict.admitted) throw verdict.error;
+      reach('retry.place_taken');
       try {
         const standing = await accept();
         if (standing !== null) await quotas.giveBack(account, uid);

@@ -1,6 +1,7 @@
 /** Runs chosen items of an ended operation again: their chunks, then the run's record whose exclusive create decides. */
 import { createHash } from 'node:crypto';
 import type { Ingest } from '../../ingest/ingest.ts';
+import { reach } from '../../model/crash-point.ts';
 import { TrancheError } from '../../model/errors.ts';
 import { RUNS_MAX } from '../../model/limits.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
@@ -137,6 +138,7 @@ async function follow(
     const standing = await readRun(deps, record, run);
     if (standing !== null) return { run: judge(standing, fingerprint), begun: false };
     const drafted = await draft(deps, attempt, corrections, fingerprint);
+    reach('retry.chunks_written');
     const accepted = await deps.admission.admitRun(record, drafted, () => accept(deps, record, drafted));
     if (accepted === null) return { run: drafted, begun: true };
     return { run: judge(accepted, fingerprint), begun: false };
@@ -198,10 +200,14 @@ async function accept(deps: RetryDeps, record: OperationRecord, run: RunRecord):
   const marker = { version: 1, uid, account, operationId: id, leaseAt: Date.now(), run: run.run } as const;
   const marking = within(settings.storeDeadlineMs, 'the open marker', records.putOpen(marker));
   await keep('the open marker', marking);
+  reach('retry.marker_written');
   let fault: unknown = null;
   try {
     const creating = records.createRun(account, id, run);
-    if (await within(settings.storeDeadlineMs, 'the run', creating)) return null;
+    if (await within(settings.storeDeadlineMs, 'the run', creating)) {
+      reach('retry.run_created');
+      return null;
+    }
   } catch (error) {
     fault = error;
   }
@@ -224,6 +230,7 @@ function judge(standing: RunRecord, fingerprint: string): RunRecord {
 async function begin({ starter, status }: RetryDeps, record: OperationRecord, run: RunRecord): Promise<OperationView> {
   status.enter(record, run);
   const started = await starter.start({ record, run, mode: 'start', again: true });
+  reach('retry.workflow_started');
   const known = knownRecord(record);
   return toView(known, queuedProgress(known, runStart(run)), started);
 }

@@ -1,5 +1,6 @@
 /** Makes sure that an accepted operation is worked on: started, resumed where it was lost, settled where somebody ended it. */
 import type { Client } from '@temporalio/client';
+import { reach } from '../../model/crash-point.ts';
 import type { Log } from '../../model/log.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import type { OperationInput } from '../../model/workflow-contract.ts';
@@ -103,6 +104,7 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
     if (found === 'running') return LOOK_INTERVAL_MS;
     // It may have ended between the two looks.
     if (await closeIfEnded(wanted)) return LOOK_INTERVAL_MS;
+    reach('reconciler.before_start');
     return found === 'absent' ? await startFirst(wanted) : await startAgain(wanted, found, watch);
   };
 }

@@ -1,6 +1,7 @@
 /** Where an upload's chunks stand until the operation is accepted: kept from the sweeper by a lease, deleted on refusal. */
 
 import type { ChunkSink } from '../../ingest/ingest.ts';
+import { reach } from '../../model/crash-point.ts';
 import { INLINE_CHUNK_BYTES_MAX } from '../../model/limits.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { chunkKey, chunkPrefix, dataPrefix } from '../../storage/keys.ts';
@@ -71,6 +72,7 @@ export function createStaging(deps: StagingDeps, account: string, uid: string): 
     }
     const created = await write('a chunk', () => store.create(chunkKey(chunkPrefix(uid), ordinal), blob));
     letGo(blob);
+    reach('submit.chunk_written');
     if (created) return;
     throw new Error(`chunk ${ordinal} of a fresh upload exists already`);
   }

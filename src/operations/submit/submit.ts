@@ -1,5 +1,6 @@
 /** From a request to an accepted operation: chunks, then the record whose exclusive create decides, then the start. */
 import type { Ingest, Ingested } from '../../ingest/ingest.ts';
+import { reach } from '../../model/crash-point.ts';
 import { TrancheError } from '../../model/errors.ts';
 import { isAhead, type OperationRecord } from '../../model/operation.ts';
 import type { Plan } from '../../model/plan.ts';
@@ -50,12 +51,14 @@ export function createSubmit(deps: SubmitDeps): (request: SubmitRequest) => Prom
     let acceptance: Acceptance;
     try {
       const ingested = await receive(deps, request, staging);
+      reach('submit.chunks_written');
       const record = await draft(deps, request, { ingested, staging });
       const late = await lateReplay(deps, request, { record, arrivedAtMs });
       acceptance =
         late ??
         (await deps.admission.admit(record, async () => {
           await keep('the open marker', staging.assign(record));
+          reach('submit.marker_written');
           return await accept(deps, record);
         }));
       if (acceptance.standing !== null) judge(acceptance.standing, record);
@@ -182,7 +185,9 @@ async function chooseId(
   const { account, keylessReplayWindowMs: windowMs } = request;
   const claim = { account, fingerprint: fresh.fingerprint, windowMs, freshId: fresh.uid };
   const claiming = claimKeyless(storage.store, storage.records, claim);
-  return await keep('the claim', within(settings.storeDeadlineMs, 'the claim', claiming));
+  const id = await keep('the claim', within(settings.storeDeadlineMs, 'the claim', claiming));
+  reach('submit.keyless_claimed');
+  return id;
 }
 
 async function accept({ storage, settings }: SubmitDeps, record: OperationRecord): Promise<Acceptance> {
@@ -190,7 +195,10 @@ async function accept({ storage, settings }: SubmitDeps, record: OperationRecord
   let fault: unknown = null;
   try {
     const created = await within(settings.storeDeadlineMs, 'the record', records.createRecord(record));
-    if (created) return { record, standing: null };
+    if (created) {
+      reach('submit.record_created');
+      return { record, standing: null };
+    }
   } catch (error) {
     fault = error;
   }
@@ -217,6 +225,7 @@ function judge(standing: OperationRecord, sent: OperationRecord): void {
 async function begin({ starter, status }: SubmitDeps, record: OperationRecord): Promise<OperationView> {
   status.remember(record);
   const started = await starter.start({ record, run: null, mode: 'start', again: false });
+  reach(started ? 'submit.workflow_started' : 'submit.left_to_outbox');
   const known = knownRecord(record);
   return toView(known, queuedProgress(known), started);
 }
