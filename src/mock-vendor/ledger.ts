@@ -21,6 +21,8 @@ export interface LedgerRow {
   readonly bodyHash: number | null;
   /** Event-loop lag of the vendor when the call arrived: `at` may be late by this much. */
   readonly lagMs: number;
+  /** When its bytes went out, by its `Tranche-Sent-At`, epoch ms with fraction; null where it had none. */
+  readonly sentAtMs: number | null;
 }
 
 export interface Ledger {
@@ -76,6 +78,8 @@ interface Block {
   rows: number;
   readonly at: Float64Array;
   readonly lagMs: Float32Array;
+  /** 0 = not said. */
+  readonly sentAtMs: Float64Array;
   readonly bodyHash: Float64Array;
   /** 0 = no answer. */
   readonly status: Uint16Array;
@@ -95,6 +99,7 @@ function createBlock(firstSeq: number): Block {
     rows: 0,
     at: new Float64Array(BLOCK_ROWS),
     lagMs: new Float32Array(BLOCK_ROWS),
+    sentAtMs: new Float64Array(BLOCK_ROWS),
     bodyHash: new Float64Array(BLOCK_ROWS),
     status: new Uint16Array(BLOCK_ROWS),
     flags: new Uint8Array(BLOCK_ROWS),
@@ -111,6 +116,7 @@ function writeRow(block: Block, row: Omit<LedgerRow, 'seq'>): void {
   const position = block.rows;
   block.at[position] = row.at;
   block.lagMs[position] = row.lagMs;
+  block.sentAtMs[position] = row.sentAtMs ?? 0;
   block.bodyHash[position] = row.bodyHash ?? 0;
   block.status[position] = row.status ?? 0;
   block.flags[position] =
@@ -151,5 +157,6 @@ function readRow(block: Block, position: number): LedgerRow {
     replayed: (flags & REPLAYED) !== 0,
     bodyHash: (flags & HAS_BODY) === 0 ? null : (block.bodyHash[position] ?? 0),
     lagMs: Math.round((block.lagMs[position] ?? 0) * 100) / 100,
+    sentAtMs: block.sentAtMs[position] || null,
   };
 }

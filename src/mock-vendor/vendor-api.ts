@@ -47,6 +47,7 @@ interface Call extends CallRequest {
   /** Null for a GET, too: reading has no effect to repeat. */
   readonly key: string | null;
   readonly traceId: string | null;
+  readonly sentAtMs: number | null;
   readonly bodyHash: number | null;
   readonly response: ServerResponse;
 }
@@ -67,9 +68,9 @@ export function createVendorApi(deps: VendorApiDeps, initial: Settings): VendorA
 
   function end(call: Call, ending: Ending): void {
     const { answer, applied = false, replayed = false } = ending;
-    const { at, lagMs, key, traceId, method, path, bodyHash } = call;
+    const { at, lagMs, sentAtMs, key, traceId, method, path, bodyHash } = call;
     const status = typeof answer === 'string' ? null : answer.status;
-    deps.ledger.append({ at, key, traceId, method, path, status, applied, replayed, bodyHash, lagMs });
+    deps.ledger.append({ at, key, traceId, method, path, status, applied, replayed, bodyHash, lagMs, sentAtMs });
     if (answer === 'reset') call.response.socket?.resetAndDestroy();
     else if (answer !== 'hang') send(call.response, answer, replayed, ending.retryAfterSeconds ?? null);
   }
@@ -159,7 +160,8 @@ function toCall(
   const key = method === 'GET' ? null : headerOf(request.rawHeaders, 'idempotency-key');
   const bodyHash = body === null ? null : hashText(body);
   const traceId = /^00-([0-9a-f]{32})-/.exec(headerOf(request.rawHeaders, 'traceparent') ?? '')?.[1] ?? null;
-  return { at, lagMs, key, traceId, method, path, body, bodyHash, response };
+  const sentAtMs = Number(headerOf(request.rawHeaders, 'tranche-sent-at')) || null;
+  return { at, lagMs, sentAtMs, key, traceId, method, path, body, bodyHash, response };
 }
 
 const TOO_LARGE = problem(413, 'content_too_large', 'body over 4 MiB');

@@ -140,6 +140,7 @@ describe('ledger', () => {
       replayed: false,
       bodyHash: expect.any(Number),
       lagMs: expect.any(Number),
+      sentAtMs: null,
     });
     expect(row?.at).toBeGreaterThan(before);
     expect(keyless).toMatchObject({ seq: 2, key: null, method: 'DELETE', path: '/products/2', bodyHash: null });

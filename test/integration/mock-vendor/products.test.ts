@@ -62,3 +62,15 @@ test.each([
 test('an empty product still gets an id', async () => {
   expect(await (await vendor.call('POST', '/products', 'k', '{ }')).json()).toEqual({ id: 'p_1' });
 });
+
+test('the ledger keeps when a call says that it left, and nothing where it says nothing of sense', async () => {
+  const call = (sentAt: string | null) =>
+    fetch(`${vendor.url}/products/1`, {
+      method: 'PATCH',
+      body: '{}',
+      headers: sentAt === null ? {} : { 'Tranche-Sent-At': sentAt },
+    });
+  for (const sentAt of ['1790000000000.625', null, 'yesterday', '']) await (await call(sentAt)).text();
+  const told = (await vendor.ledger()).map(({ sentAtMs }) => sentAtMs);
+  expect(told).toEqual([1_790_000_000_000.625, null, null, null]);
+});

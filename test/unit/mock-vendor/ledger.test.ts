@@ -13,6 +13,7 @@ const row = {
   replayed: false,
   bodyHash: 5,
   lagMs: 0,
+  sentAtMs: 1_790_000_000_000.125,
 };
 
 test('over its bound the ledger drops its oldest block and keeps the newest rows in order', () => {
