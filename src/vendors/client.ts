@@ -15,6 +15,8 @@ export interface VendorClientOptions {
   readonly connections: number;
   readonly slots: SlotSource;
   readonly connectTimeoutMs?: number;
+  /** Each call says when it left, for proofs and for the vendor's log. */
+  readonly sendTimes?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -22,7 +24,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const SWEEP_MS = 25;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
-  const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS, sendTimes = false } = options;
   const base = new URL(options.baseUrl);
   const gate = createGate<Call>({
     places,
@@ -64,7 +66,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   function dispatch(call: Call, slot: Slot | null): void {
     const { signal, waiting, mayCall, timeoutMs } = call.context;
     call.vendorSlot = slot;
-    if (slot === null || waiting.aborted || signal.aborted || !mayCall()) {
+    if (slot === null || waiting.aborted || signal.aborted || !mayCall() || !slot.stands()) {
       settle(call, NOT_CALLED);
       gate.leave();
       return;
@@ -81,27 +83,32 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   function openLane(): Lane {
     const lane: Lane = {
       call: null,
-      connection: createConnection(base, connectTimeoutMs, {
-        maySend() {
-          const { call } = lane;
-          if (call === null || call.over) return false;
-          if (!call.context.mayCall()) {
-            settle(call, NOT_CALLED);
-            return false;
-          }
-          call.sent = true;
-          return true;
+      connection: createConnection(
+        base,
+        { connectTimeoutMs, sendTimes },
+        {
+          maySend() {
+            const { call } = lane;
+            if (call === null || call.over) return false;
+            // A connection had to be made first: the slot may be over by now.
+            if (!call.context.mayCall() || call.vendorSlot?.stands() === false) {
+              settle(call, NOT_CALLED);
+              return false;
+            }
+            call.sent = true;
+            return true;
+          },
+          onAnswer(status, retryAfter, body, isFree) {
+            if (lane.call !== null) settle(lane.call, classifyAnswer(status, retryAfter, body, Date.now()));
+            if (isFree) release(lane);
+          },
+          onFailure(error) {
+            if (lane.call !== null) settle(lane.call, classifyFailure(error, lane.call.sent));
+            // undici is in the middle of tearing the connection down, or of the very `send`.
+            queueMicrotask(() => release(lane));
+          },
         },
-        onAnswer(status, retryAfter, body, isFree) {
-          if (lane.call !== null) settle(lane.call, classifyAnswer(status, retryAfter, body, Date.now()));
-          if (isFree) release(lane);
-        },
-        onFailure(error) {
-          if (lane.call !== null) settle(lane.call, classifyFailure(error, lane.call.sent));
-          // undici is in the middle of tearing the connection down, or of the very `send`.
-          queueMicrotask(() => release(lane));
-        },
-      }),
+      ),
     };
     lanes.push(lane);
     return lane;
@@ -148,7 +155,11 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   function settle(call: Call, result: Called): void {
     if (call.over) return;
     call.over = true;
-    if (result === NOT_CALLED) giveSlotsBack(call);
+    if (result.kind === 'not_called') giveSlotsBack(call);
+    else {
+      call.ownSlot?.done(result);
+      call.vendorSlot?.done(result);
+    }
     call.resolve(result);
   }
 

@@ -11,6 +11,12 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+export interface ConnectionOptions {
+  readonly connectTimeoutMs: number;
+  /** Each call says when it left (`Tranche-Sent-At`, epoch ms with fraction). */
+  readonly sendTimes: boolean;
+}
+
 /** Each call ends in exactly one of `onAnswer` and `onFailure`; only then is the connection free. */
 export interface ConnectionListener {
   /** Right before the bytes go out; false = they do not, and the call ends in `onFailure`. */
@@ -28,7 +34,8 @@ const CUT = new Error('call given up');
  * Goes below `Pool.request` to the dispatch handler: only there is it known whether bytes may have gone out, and no
  * stream is made for a body of a few bytes. Handler and options are made once per connection, not once per call.
  */
-export function createConnection(base: URL, connectTimeoutMs: number, listener: ConnectionListener): Connection {
+export function createConnection(base: URL, settings: ConnectionOptions, listener: ConnectionListener): Connection {
+  const { connectTimeoutMs, sendTimes } = settings;
   const prefix = base.pathname.replace(/\/$/, '');
   // The client has one timer over the whole call, so undici's own two stay off.
   const client = new Client(base.origin, {
@@ -39,8 +46,8 @@ export function createConnection(base: URL, connectTimeoutMs: number, listener: 
     keepAliveTimeout: KEEP_ALIVE_MS,
     connect: { timeout: connectTimeoutMs },
   });
-  const bare = createHeaders([]);
-  const withBody = createHeaders(['content-type', 'application/json']);
+  const bare = createHeaders([], sendTimes);
+  const withBody = createHeaders(['content-type', 'application/json'], sendTimes);
   // undici copies what it needs before `dispatch` returns. Nothing is pipelined, so there is nothing to block.
   const options = {
     method: 'GET' as Dispatcher.HttpMethod,
@@ -112,15 +119,16 @@ export function createConnection(base: URL, connectTimeoutMs: number, listener: 
 }
 
 /** Two lists that are filled anew for each call, with `traceparent` and without. */
-function createHeaders(constant: readonly string[]) {
-  const untraced = [...constant, 'idempotency-key', ''];
+function createHeaders(constant: readonly string[], sendTimes: boolean) {
+  const untraced = [...constant, ...(sendTimes ? ['tranche-sent-at', ''] : []), 'idempotency-key', ''];
   const traced = [...untraced, 'traceparent', ''];
-  const keyAt = constant.length + 1;
+  const keyAt = untraced.length - 1;
   return {
     untraced,
     fill(idempotencyKey: string, traceparent: string | null): string[] {
       const headers = traceparent === null ? untraced : traced;
       headers[keyAt] = idempotencyKey;
+      if (sendTimes) headers[keyAt - 2] = (performance.timeOrigin + performance.now()).toFixed(3);
       if (traceparent !== null) headers[keyAt + 2] = traceparent;
       return headers;
     },

@@ -44,6 +44,8 @@ export function createPace(callsPerSecond: number | null, clock: SlotClock = MON
   let booked: { readonly at: number; readonly callOff: () => void } | null = null;
 
   const slotAt = (at: number): Slot => ({
+    stands: () => true,
+    done: () => undefined,
     giveBack() {
       calendar.release(at, clock.now());
       rebook();
@@ -128,11 +130,12 @@ export function createPace(callsPerSecond: number | null, clock: SlotClock = MON
 /** Slots later than this are given up, so that a process which stood still does not make up for it in a burst. */
 const LATE_MAX_MS = 20;
 
-const FREE: Slot = { giveBack: () => undefined };
+/** For calls that nobody counts. */
+export const FREE: Slot = { stands: () => true, giveBack: () => undefined, done: () => undefined };
 const UNPACED: SlotSource = { take: (_vendor, signal) => (signal.aborted ? null : FREE) };
 
 /** Node's timers count whole ms and may fire a fraction early: what is early waits again. */
-const MONOTONIC: SlotClock = {
+export const MONOTONIC: SlotClock = {
   now: () => performance.now(),
   wait(at, wake) {
     let timer: NodeJS.Timeout;

@@ -49,9 +49,8 @@ export interface VendorClient {
 }
 
 /**
- * The seam of the governor (DESIGN §6): a slot is the right to make one call now. The vendor's budget is granted by
- * this process alone today (`createLocalSlots`); the governor will book it over all processes. A slice's own cap is
- * a second source (`createPace`), asked first.
+ * A slot is the right to make one call now. The vendor's budget is booked from its governor, over all processes
+ * together (`booked-slots.ts`); a slice's own cap is a second source (`createPace`), asked first.
  */
 export interface SlotSource {
   /**
@@ -61,7 +60,12 @@ export interface SlotSource {
   take(vendor: string, signal: AbortSignal, account: string): Slot | null | Promise<Slot | null>;
 }
 
+/** Ends in exactly one of `giveBack` and `done`. */
 export interface Slot {
-  /** For a slot whose call was not made. */
+  /** False: it is too late for the call to leave. Asked right before its bytes go out. */
+  stands(): boolean;
+  /** The call was not made. */
   giveBack(): void;
+  /** The call was made, and this is what came of it. */
+  done(called: VendorAnswer | Transient): void;
 }

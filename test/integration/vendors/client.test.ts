@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createVendorClient } from '../../../src/vendors/client.ts';
-import { createLocalSlots } from '../../../src/vendors/local-slots.ts';
+import { createLocalSlots, FREE } from '../../../src/vendors/local-slots.ts';
 import type { CallContext, Slot, SlotSource, VendorClient, VendorRequest } from '../../../src/vendors/vendor.ts';
 import { eventually, startVendorUnderTest, type VendorUnderTest } from '../mock-vendor/vendor-under-test.ts';
 
@@ -39,17 +39,22 @@ const patch = (id: number): VendorRequest => ({
 /** Slots that count what is taken and given back. */
 function countingSlots() {
   const counts = { taken: 0, givenBack: 0 };
+  const fate = { stands: true, done: [] as string[] };
   const source: SlotSource = {
     take(): Slot {
       counts.taken += 1;
       return {
+        stands: () => fate.stands,
         giveBack() {
           counts.givenBack += 1;
+        },
+        done(called) {
+          fate.done.push(called.kind);
         },
       };
     },
   };
-  return { counts, source };
+  return { counts, fate, source };
 }
 
 test('a call reaches the vendor with its method, path, key and body', async () => {
@@ -219,10 +224,34 @@ test('a call that waits for its own pace keeps no connection from others, nor a 
   const slow = narrow.call(patch(1), context({ pace: { take: () => granted.promise } }));
   expect(await narrow.call(patch(2), context())).toMatchObject({ status: 200 });
   expect(shared.counts.taken).toBe(1);
-  granted.resolve({ giveBack: () => undefined });
+  granted.resolve(FREE);
   expect(await slow).toMatchObject({ status: 200 });
   expect((await vendor.ledger()).map((row) => row.key)).toEqual(['u:2', 'u:1']);
   await narrow.close();
+});
+
+test('a slot that is over when the connection has been made is given back, and the call is not made', async () => {
+  const { source, counts, fate } = countingSlots();
+  const answers = [true, false];
+  const take: SlotSource['take'] = (...asked) => ({
+    ...(source.take(...asked) as Slot),
+    stands: () => answers.shift() ?? false,
+  });
+  const late = clientFor(vendor.url, 1, { take });
+  expect(await late.call(patch(1), context())).toEqual({ kind: 'not_called' });
+  expect([counts, fate.done, answers]).toEqual([{ taken: 1, givenBack: 1 }, [], []]);
+  expect(await vendor.ledger()).toEqual([]);
+  await late.close();
+});
+
+test('what became of a call is told to its slot', async () => {
+  const { source, counts, fate } = countingSlots();
+  const told = clientFor(vendor.url, 1, source);
+  await told.call(patch(1), context());
+  await vendor.control({ errors: { 503: 1 } });
+  await told.call(patch(2), context());
+  expect([counts, fate.done]).toEqual([{ taken: 2, givenBack: 0 }, ['answer', 'transient']]);
+  await told.close();
 });
 
 test('many more calls than connections all come through, each answered as its own', async () => {

@@ -1,0 +1,278 @@
+/** Grants a vendor's call slots at the times that its governor has booked for this process, never early, never late. */
+import {
+  type BookAnswer,
+  type BookRequest,
+  type BreakerState,
+  type Budget,
+  SLOT_LATE_MAX_MS,
+} from '../model/governor.ts';
+import type { Log } from '../model/log.ts';
+import { createBooking } from './booking.ts';
+import { createCallTally } from './call-tally.ts';
+import { createFairQueue } from './fair-queue.ts';
+import { createHeldSlots } from './held-slots.ts';
+import { MONOTONIC, type SlotClock } from './local-slots.ts';
+import type { Slot } from './vendor.ts';
+
+export interface BookedSlots {
+  /** As `SlotSource.take` of this one vendor. */
+  take(signal: AbortSignal, account: string): Slot | null | Promise<Slot | null>;
+  /** What holds calls back just now; null where nothing does. */
+  pressure(): Pressure | null;
+  /** The default budget, told with each booking. */
+  setBudget(budget: Budget): void;
+  stop(): void;
+}
+
+/** Calls waited for their slots. */
+export interface Pressure {
+  /** Over all workers; null where calls are not counted (then it is places that lack). */
+  readonly callsPerSecond: number | null;
+  /** The vendor has shown less than its budget. */
+  readonly adapted: boolean;
+}
+
+export interface BookedSlotsOptions {
+  readonly vendor: string;
+  readonly budget: Budget;
+  readonly worker: string;
+  readonly book: (vendor: string, request: BookRequest) => Promise<BookAnswer>;
+  /** The vendor is not to be called before; epoch ms. */
+  readonly onClosed: (untilMs: number) => void;
+  readonly isDown: () => boolean;
+  readonly clock?: BookingClock;
+  readonly log: Log;
+}
+
+/** Slots come in wall-clock time and are kept on the monotonic clock. */
+export interface BookingClock extends SlotClock {
+  /** Epoch ms. */
+  wall(): number;
+}
+
+interface Waiter {
+  readonly grant: (slot: Slot) => void;
+  readonly sinceMs: number;
+  over: boolean;
+}
+
+/** How far the governor's clock may lie outside the round trip, and ours may run off between two bookings. */
+const CLOCK_ERROR_MAX_MS = 4;
+/** From asking to having slots. */
+const ANSWER_MS = 150;
+/** A call that waits for its slot this long shows that the budget is felt. */
+const FELT_MS = 50;
+const FELT_FOR_MS = 3_000;
+const WANTED_MAX = 100_000;
+/** A budget without windows is asked about again after this. */
+const FREE_MS = 5_000;
+
+const CLOCK: BookingClock = { ...MONOTONIC, wall: () => Date.now() };
+
+export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
+  const { vendor, worker, book, onClosed, isDown, log, clock = CLOCK } = options;
+  const queue = createFairQueue<Waiter>((waiter) => waiter.over);
+  const held = createHeldSlots();
+  const tally = createCallTally(clock.wall);
+  const booking = createBooking({
+    clock,
+    need,
+    ask,
+    onFailure: (error) => log('debug', 'a booking failed', { vendor, error }),
+  });
+  let { budget } = options;
+  let waiters = 0;
+  let inFlight = 0;
+  let takenSinceAsked = 0;
+  /** Wall clock − monotonic clock, as the last answer found them. */
+  let offsetMs = 0;
+  let freeUntilMs = Number.NEGATIVE_INFINITY;
+  let askAgainMs = 0;
+  let places: number | null = null;
+  let placesUntilMs = Number.NEGATIVE_INFINITY;
+  let breaker: BreakerState = 'closed';
+  let endedSinceAsked = false;
+  let rate: Pressure = { callsPerSecond: null, adapted: false };
+  let feltAtMs = Number.NEGATIVE_INFINITY;
+  let armed: { readonly atMs: number; readonly callOff: () => void } | null = null;
+
+  function need(): 'none' | 'soon' | 'now' {
+    if (tally.isUrgent() || (breaker !== 'closed' && endedSinceAsked)) return 'now';
+    const used = places !== null && inFlight > 0;
+    return isShort() || used || (takenSinceAsked > 0 && mustAskAnew()) || (isDown() && endedSinceAsked)
+      ? 'soon'
+      : 'none';
+  }
+
+  /** Calls wait, and the slots held for them are too few, or over before the next ones could be here. */
+  function isShort(): boolean {
+    if (waiters === 0) return false;
+    return waiters > held.count() || (held.lastAtMs() ?? 0) - clock.now() < askAgainMs + ANSWER_MS;
+  }
+
+  const isFree = () => clock.now() < freeUntilMs;
+  const mustAskAnew = () => isFree() && clock.now() > freeUntilMs - FREE_MS / 2;
+
+  /** As many as wait; twice what was used since the last time where calls kept waiting, so that supply grows to the demand. */
+  function wanted(): number {
+    if (!isShort()) return 0;
+    return Math.min(WANTED_MAX, Math.max(0, Math.max(waiters, 2 * takenSinceAsked) - held.count()));
+  }
+
+  async function ask(): Promise<{ answer: BookAnswer; served: boolean }> {
+    dropLate();
+    const request: BookRequest = {
+      version: 1,
+      worker,
+      sentAtMs: clock.wall(),
+      wanted: wanted(),
+      held: held.count(),
+      inFlight,
+      budget,
+      report: tally.take(isDown()),
+    };
+    const sentAt = clock.now();
+    takenSinceAsked = 0;
+    endedSinceAsked = false;
+    try {
+      const answer = await book(vendor, request);
+      return { answer, served: heed(answer, request, sentAt) };
+    } catch (error) {
+      tally.putBack(request.report);
+      throw error;
+    }
+  }
+
+  /** True where all that was asked for was granted. */
+  function heed(answer: BookAnswer, request: BookRequest, sentAt: number): boolean {
+    const [now, wall] = [clock.now(), clock.wall()];
+    const trusted = isWithin(answer.nowMs, request.sentAtMs, wall) && isAlike(wall - request.sentAtMs, now - sentAt);
+    if (!trusted) log('warn', 'a booking was given up: its time is not ours', { vendor, roundTripMs: now - sentAt });
+    offsetMs = wall - now;
+    breaker = answer.breaker;
+    rate = { callsPerSecond: answer.callsPerSecond, adapted: answer.adapted };
+    askAgainMs = answer.askAgainMs;
+    freeUntilMs = trusted && answer.slots === 'free' ? now + FREE_MS : Number.NEGATIVE_INFINITY;
+    places = answer.places;
+    placesUntilMs = trusted ? answer.placesUntilMs - offsetMs : Number.NEGATIVE_INFINITY;
+    let granted = 0;
+    if (trusted && answer.slots !== 'free') {
+      granted = answer.slots.reduce((sum, { count }) => sum + count, 0);
+      tally.unused(held.add(answer.slots, -offsetMs, now - SLOT_LATE_MAX_MS));
+    }
+    if (answer.closedUntilMs > wall) {
+      tally.unused(held.dropBefore(answer.closedUntilMs - offsetMs));
+      onClosed(answer.closedUntilMs);
+    }
+    pump();
+    return answer.slots === 'free' || granted >= request.wanted;
+  }
+
+  /** A machine that was suspended, or a clock that was set: what was booked by the old time is over. */
+  function dropLate(): void {
+    if (!isAlike(clock.wall() - clock.now(), offsetMs)) tally.unused(held.dropAll());
+    else tally.unused(held.dropBefore(clock.now() - SLOT_LATE_MAX_MS));
+  }
+
+  function pump(): void {
+    if (held.count() > 0) dropLate();
+    const now = clock.now();
+    while (waiters > 0 && hasPlace(now)) {
+      const atMs = isFree() ? now : held.takeDue(now);
+      if (atMs === null) break;
+      const waiter = queue.next();
+      if (waiter === null) break;
+      waiter.over = true;
+      waiters--;
+      if (now - waiter.sinceMs > FELT_MS) feltAtMs = now;
+      waiter.grant(slotAt(atMs, now));
+    }
+    arm();
+    booking.look();
+  }
+
+  function hasPlace(now: number): boolean {
+    return places === null || (inFlight < places && now < placesUntilMs);
+  }
+
+  function arm(): void {
+    const atMs = waiters > 0 && !isFree() ? held.nextAtMs() : null;
+    if (armed !== null && armed.atMs === atMs) return;
+    armed?.callOff();
+    armed = null;
+    if (atMs === null || atMs <= clock.now()) return;
+    armed = {
+      atMs,
+      callOff: clock.wait(atMs, () => {
+        armed = null;
+        pump();
+      }),
+    };
+  }
+
+  function slotAt(atMs: number, grantedAtMs: number): Slot {
+    const lastMs = isFree() ? Number.POSITIVE_INFINITY : atMs + SLOT_LATE_MAX_MS;
+    inFlight++;
+    takenSinceAsked++;
+    return {
+      stands: () => clock.now() <= lastMs,
+      giveBack() {
+        inFlight--;
+        if (clock.now() > lastMs) tally.unused(1);
+        else if (lastMs !== Number.POSITIVE_INFINITY) held.putBack(atMs);
+        // Not in the same turn: whoever gives back is in the middle of ending its own call.
+        queueMicrotask(pump);
+      },
+      done(called) {
+        inFlight--;
+        endedSinceAsked = true;
+        tally.ended(called, clock.now() - grantedAtMs);
+        if (places !== null && waiters > 0) pump();
+        else booking.look();
+      },
+    };
+  }
+
+  function wait(signal: AbortSignal, account: string): Promise<Slot | null> {
+    return new Promise((resolve) => {
+      const abort = () => {
+        waiter.over = true;
+        waiters--;
+        resolve(null);
+      };
+      const waiter: Waiter = {
+        over: false,
+        sinceMs: clock.now(),
+        grant(slot) {
+          signal.removeEventListener('abort', abort);
+          resolve(slot);
+        },
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      waiters++;
+      queue.add(account, waiter);
+      if (armed === null) pump();
+    });
+  }
+
+  return {
+    take: (signal, account) => (signal.aborted ? null : wait(signal, account)),
+    pressure: () => (clock.now() - feltAtMs < FELT_FOR_MS ? rate : null),
+    setBudget(next) {
+      budget = next;
+    },
+    stop() {
+      booking.stop();
+      armed?.callOff();
+      armed = null;
+    },
+  };
+}
+
+function isWithin(atMs: number, fromMs: number, toMs: number): boolean {
+  return atMs >= fromMs - CLOCK_ERROR_MAX_MS && atMs <= toMs + CLOCK_ERROR_MAX_MS;
+}
+
+function isAlike(a: number, b: number): boolean {
+  return Math.abs(a - b) <= CLOCK_ERROR_MAX_MS;
+}
