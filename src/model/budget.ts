@@ -9,6 +9,20 @@ export const BUDGET_BOUNDS = {
   concurrency: { from: 1, to: 100_000 },
 } as const;
 
+/** As a client set it while calls were made: the truth that outlives a governor. */
+export interface SetBudget {
+  readonly version: 1;
+  /** Null: it was taken back, and what the setting says is in force. */
+  readonly budget: Budget | null;
+  /** The client's subject; null where nobody signs in. */
+  readonly setBy: string | null;
+  /** RFC 3339. */
+  readonly setAt: string;
+}
+
+/** A worker that calls a vendor ungoverned looks this often whether a budget was set for it. */
+export const UNGOVERNED_LOOK_MS = 5_000;
+
 export type BudgetPlace =
   | 'budget'
   | 'windows'

@@ -102,6 +102,11 @@ export function keylessKey(account: string, fingerprint: string, generation: num
   return `keyless/${account}/${fingerprint.slice(0, 2)}/${fingerprint}/${pad(generation)}`;
 }
 
+/** What is kept of a vendor: the budget that a client set, and that a governor has once run. */
+export function vendorKeys(vendor: string) {
+  return { budget: `vendors/${vendor}/budget.json`, governor: `vendors/${vendor}/governor` };
+}
+
 function pad(ordinal: number): string {
   return String(ordinal).padStart(8, '0');
 }
