@@ -1,13 +1,23 @@
 /** One entry of an operation's audit trail: who did what to it, when, and in which trace. */
 
-export const AUDIT_ACTIONS = ['submitted', 'paused', 'resumed', 'cancelled', 'amended', 'retried', 'purged'] as const;
+export const AUDIT_ACTIONS = [
+  'submitted',
+  'paused',
+  'resumed',
+  'cancelled',
+  'amended',
+  'retried',
+  'halted',
+  'purged',
+] as const;
+/** `halted`: the service itself paused or ended it, as its failure policy or its deadline says. */
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
 export interface AuditEntry {
   /** RFC 3339. */
   readonly at: string;
   readonly action: AuditAction;
-  /** Who it was; null where nobody signs in. */
+  /** Who it was; null where nobody signs in, `tranche` where it was the service itself. */
   readonly by: string | null;
   /** 32 hex digits: of the request that asked for it. */
   readonly traceId: string;

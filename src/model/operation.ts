@@ -1,4 +1,5 @@
 /** The words for one accepted bulk request: its life, its counts, and the record that is its point of acceptance. */
+import type { Halt, Standing } from './failure-policy.ts';
 import type { Plan } from './plan.ts';
 
 /** Where an operation is in its life (DESIGN §4). Says nothing about how the items went. */
@@ -105,6 +106,8 @@ export interface OperationRecord {
   readonly priority: number;
   readonly createdAt: string;
   readonly scheduledAt: string | null;
+  /** RFC 3339: what the first run has not begun by then is cancelled; absent = none. */
+  readonly deadline?: string;
   readonly expiresAt: string;
   readonly submittedBy: string | null;
   readonly traceId: string;
@@ -132,6 +135,8 @@ export interface RunRecord {
   readonly corrections: RunLayer | null;
   /** Outcomes of the items that were not chosen. */
   readonly base: Tally;
+  /** Of this run, RFC 3339; absent = none. */
+  readonly deadline?: string;
   readonly createdAt: string;
   readonly requestedBy: string | null;
   readonly traceId: string;
@@ -151,6 +156,11 @@ export interface Amendment {
   readonly priority?: number;
   /** RFC 3339. */
   readonly scheduledAt?: string;
+  /** null: no such limit any more. */
+  readonly maxFailures?: number | null;
+  readonly maxFailurePercent?: number | null;
+  /** RFC 3339; null: none any more. */
+  readonly deadline?: string | null;
 }
 
 /** True where the operation's time has not come: it has not begun, and nothing of it may. */
@@ -185,6 +195,12 @@ export interface Progress {
   readonly amended: Amendment;
   /** Paused before its time came: it will be `paused` then. */
   readonly pausedAhead?: true;
+  /** Of this run, as amended; absent = none. */
+  readonly deadline?: string;
+  /** Why the service paused or ended it; gone when it is resumed. */
+  readonly halt?: Halt;
+  /** Failures are counted beyond this standing, the base included; null: from when work goes on; absent = beyond the base. */
+  readonly countedFrom?: Standing | null;
   readonly startedAt: string | null;
   readonly endedAt: string | null;
   readonly asOf: string;

@@ -1,5 +1,7 @@
 /** How an operation is to be worked on: resolved at submit, fixed in the record, carried in the workflow input. */
 
+import type { FailurePolicy } from './failure-policy.ts';
+
 /** Temporal's terms. Intervals in ms. `maximumAttempts` counts only attempts that say something about the item. */
 export interface RetryPolicy {
   readonly initialIntervalMs: number;
@@ -40,6 +42,8 @@ export interface Plan {
   /** False only where a lost slice leaves nothing behind (no outside effect): then nothing is journalled. */
   readonly journal: boolean;
   readonly retry: RetryPolicy;
+  /** Absent where the client gave no limit. */
+  readonly failure?: FailurePolicy;
   /** Operations of up to this many chunks run their slices themselves, without child workflows. */
   readonly directChunksMax: number;
   /** History events after which a workflow brings its work home and continues as new. */

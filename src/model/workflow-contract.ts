@@ -1,4 +1,5 @@
 /** What crosses between processes and workflows: names, inputs and answers. Versioned; never item data (DESIGN §2.3). */
+import type { FailureAllowance, Halt, Standing } from './failure-policy.ts';
 import type { Amendment, Progress, Tally, Throttle } from './operation.ts';
 import type { Plan } from './plan.ts';
 
@@ -68,6 +69,8 @@ export interface OperationInput {
   readonly priority: number;
   /** RFC 3339; the run sleeps until then. Null = at once. */
   readonly scheduledAt: string | null;
+  /** RFC 3339: what is not begun by then is cancelled. Absent = none. */
+  readonly deadline?: string;
   /**
    * `start`: nothing was done before. `resume`: earlier work may stand in the log (the workflow was lost):
    * survey it first. `settle`: an operator ended the workflow; account for what was done and end.
@@ -92,6 +95,9 @@ export interface OperationCarry {
   /** Duplicates are marked. */
   readonly prepared: boolean;
   readonly amended: Amendment;
+  /** As in `Progress`. */
+  readonly halt?: Halt;
+  readonly countedFrom?: Standing | null;
 }
 
 /** Where a chunk stands between two slices. */
@@ -137,6 +143,8 @@ export interface ChunkInput {
   /** This chunk's share of the operation's calls per second; null = no cap. */
   readonly callsPerSecond: number | null;
   readonly state: ChunkState;
+  /** What it may add to the operation's failures before it comes home; absent = anything. */
+  readonly allowance?: FailureAllowance;
 }
 
 export interface ChunkAnswer {
@@ -166,6 +174,14 @@ export interface SliceInput {
   readonly callsPerSecond: number | null;
   /** The only chunk of its operation: the slice that leaves nothing undecided writes the summary, too. */
   readonly ends: OperationEnd | null;
+  /** Ends its box by itself as soon as this is spent; absent = never. */
+  readonly limit?: SliceLimit;
+}
+
+export interface SliceLimit {
+  readonly allowance: FailureAllowance;
+  /** Of the chunk, as its workflow knows it: what is beyond it is spent. */
+  readonly from: Standing;
 }
 
 /** What a summary says beside its tally. */
@@ -174,6 +190,8 @@ export interface OperationEnd {
   /** Outcomes of the items that the run did not touch. */
   readonly base: Tally;
   readonly amended: Amendment;
+  /** As in `Progress`. */
+  readonly deadline?: string;
   /** Above every revision that readers may be shown before. */
   readonly revision: number;
 }
@@ -187,6 +205,8 @@ export interface SliceAnswer {
   readonly vendorDown: boolean;
   /** Items that a vendor has taken and owes a callback for: an `arrived` signal ends the wait. */
   readonly awaiting: number;
+  /** The vendor's budget made calls wait: what it grants over all workers (null: places lack, not calls). Absent = it did not. */
+  readonly pressure?: { readonly callsPerSecond: number | null; readonly adapted: boolean };
   /** Other slices waited for this one's slot: do not grow the box. */
   readonly contended: boolean;
   /** The summary that the slice wrote; null where it was not its to write. */
@@ -198,6 +218,14 @@ export interface CheckpointInput {
   readonly version: 1;
   readonly ref: OperationRef;
   readonly progress: Progress;
+}
+
+/** Writes into the audit trail that the service has halted the operation. The same halt again is the same entry. */
+export interface TellHaltInput {
+  readonly version: 1;
+  readonly ref: OperationRef;
+  readonly run: number;
+  readonly halt: Halt;
 }
 
 /** Writes the summary: the operation has ended, and this is what it came to. */
@@ -245,6 +273,9 @@ export interface SurveyAnswer {
   readonly revision: number;
   readonly startedAt: string | null;
   readonly amended: Amendment;
+  /** As in `Progress`. */
+  readonly halt?: Halt;
+  readonly countedFrom?: Standing | null;
   readonly nextChunk: number;
   /** Of the chunks below `nextChunk` that are not in `open`. */
   readonly tally: Tally;
