@@ -13,12 +13,14 @@ import { addApiKeys } from './native/api-keys.ts';
 import { addNative } from './native/native.ts';
 import { addProductBulk } from './product-bulk.ts';
 import { requestFacts } from './request-facts.ts';
+import { refuseOversized } from './request-size.ts';
 import { enterBy } from './sign-in/sign-in.ts';
 
 export function createApp(deps: AppDeps): ApiApp {
   const app: ApiApp = new Hono<ApiEnv>();
   app.use(answerEarly(deps.limits));
   app.use(requestFacts);
+  app.use(refuseOversized(deps.limits));
   app.use(enterBy(deps.signIn));
   app.onError(createErrorHandler(deps.log));
   app.notFound(() => {

@@ -6,7 +6,7 @@ import type { ApiContext } from './context.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
 
 /** What HTTP itself refuses has codes of its own; no verb throws them. */
-type ProblemCode = ErrorCode | 'method_not_allowed' | 'header_too_large' | 'header_timeout';
+type ProblemCode = ErrorCode | 'method_not_allowed' | 'uri_too_long' | 'header_too_large' | 'header_timeout';
 
 const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: ContentfulStatusCode; readonly title: string }>> = {
   malformed_body: { status: 400, title: 'The body cannot be read' },
@@ -21,6 +21,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: ContentfulStatus
   header_timeout: { status: 408, title: 'The request stopped arriving' },
   illegal_transition: { status: 409, title: 'Not possible in this state' },
   content_too_large: { status: 413, title: 'The content is too large' },
+  uri_too_long: { status: 414, title: 'The request target is too long' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   unsupported_content_coding: { status: 415, title: 'Unsupported content coding' },
   no_items: { status: 422, title: 'There are no items' },
@@ -75,6 +76,12 @@ export function answerMethodNotAllowed(c: ApiContext, allow: string): Response {
     ...NOT_KEPT,
     Allow: allow,
   });
+}
+
+/** For `414` and `431`: such a request is read no further. */
+export function answerOversized(c: ApiContext, code: 'uri_too_long' | 'header_too_large', detail: string): Response {
+  const body = renderProblem(code, detail, c.get('requestId'));
+  return c.body(body, PROBLEMS[code].status, { 'Content-Type': PROBLEM_MEDIA_TYPE, ...NOT_KEPT });
 }
 
 export function statusOf(code: ProblemCode): number {

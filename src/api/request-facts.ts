@@ -14,6 +14,8 @@ export const requestFacts = createMiddleware<ApiEnv>(async (c, next) => {
   c.header('X-Request-Id', requestId);
   c.header('X-Content-Type-Options', 'nosniff');
   c.header('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'");
+  c.header('X-Frame-Options', 'DENY');
+  c.header('Cross-Origin-Resource-Policy', 'same-origin');
   c.header('Referrer-Policy', 'no-referrer');
   await next();
 });

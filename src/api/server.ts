@@ -69,6 +69,10 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     },
     createListener(app.fetch, closing.signal),
   );
+  // By default Node drops the fields beyond 2,000 without a word, those of a proxy in front among them.
+  server.maxHeadersCount = 0;
+  server.maxConnections = limits.connectionsMax;
+  endFloods(server, limits.pipelinedMax);
   // Without a listener Node sends `100 Continue` by itself; request-body.ts sends it when the body is wanted.
   server.on('checkContinue', (incoming, outgoing) => server.emit('request', incoming, outgoing));
   refuseUnreadable(server);
@@ -93,6 +97,17 @@ function createListener(fetch: Parameters<typeof getRequestListener>[0], closing
     if (closing.aborted) outgoing.setHeader('Connection', 'close');
     return listener(incoming, outgoing);
   };
+}
+
+/** Node reads pipelined requests on and on while none of them is answered: all of them at work at once. */
+function endFloods(server: Server, pipelinedMax: number): void {
+  const inFlight = new WeakMap<Duplex, number>();
+  server.prependListener('request', ({ socket }, outgoing) => {
+    const count = (inFlight.get(socket) ?? 0) + 1;
+    inFlight.set(socket, count);
+    outgoing.once('close', () => inFlight.set(socket, (inFlight.get(socket) ?? 1) - 1));
+    if (count > pipelinedMax) socket.destroy();
+  });
 }
 
 /** What llhttp cannot read never becomes a request; it still gets a problem, unless an answer has begun on that socket. */
@@ -121,6 +136,7 @@ function renderRefusal(errorCode: string | undefined): string {
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Connection: close',
     `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
+    'X-Content-Type-Options: nosniff',
     `Content-Length: ${Buffer.byteLength(body)}`,
     `X-Request-Id: ${requestId}`,
     '',

@@ -1,7 +1,7 @@
 /** What the form fields of a bulk action mean. Fields that nobody asked for are ignored: real clients send more. */
 import { TrancheError } from '../../model/errors.ts';
-import { METADATA_BYTES_MAX } from '../../model/limits.ts';
-import { isTimestamp, readSubmitFields } from '../../model/submit-fields.ts';
+import { METADATA_BYTES_MAX, METADATA_DEPTH_MAX } from '../../model/limits.ts';
+import { isDeeperThan, isTimestamp, METADATA_TOO_DEEP, readSubmitFields } from '../../model/submit-fields.ts';
 import type { FormFields, TargetView } from '../../operations/operations.ts';
 
 /** The one there is; any case. */
@@ -65,6 +65,7 @@ function readMetadata(text: string): Readonly<Record<string, unknown>> {
     throw invalidField('metadata', `metadata must not be larger than ${METADATA_BYTES_MAX} bytes`);
   }
   const value = parsedOrText(text);
+  if (isDeeperThan(METADATA_DEPTH_MAX, value)) throw invalidField('metadata', METADATA_TOO_DEEP);
   return isMembers(value) ? value : { value };
 }
 

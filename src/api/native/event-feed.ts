@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTrancheError, TrancheError } from '../../model/errors.ts';
 import type { OperationView } from '../../operations/operations.ts';
+import { createPlaces } from '../places.ts';
 
 export interface EventFeedOptions {
   readonly read: (account: string, id: string) => Promise<OperationView>;
@@ -9,6 +10,8 @@ export interface EventFeedOptions {
   readonly intervalMs: number;
   /** Over all operations; one more is refused. */
   readonly followersMax: number;
+  /** … and of one account; absent = no bound of its own. */
+  readonly followersPerAccountMax?: number;
 }
 
 export interface EventFeed {
@@ -35,9 +38,10 @@ interface Watched {
   readonly stop: AbortController;
 }
 
-export function createEventFeed({ read, intervalMs, followersMax }: EventFeedOptions): EventFeed {
+export function createEventFeed(options: EventFeedOptions): EventFeed {
+  const { read, intervalMs, followersMax, followersPerAccountMax = followersMax } = options;
   const watched = new Map<string, Watched>();
-  let followers = 0;
+  const followers = createPlaces(followersMax, followersPerAccountMax);
 
   async function watch(it: Watched, account: string, id: string): Promise<void> {
     const { signal } = it.stop;
@@ -63,10 +67,9 @@ export function createEventFeed({ read, intervalMs, followersMax }: EventFeedOpt
 
   return {
     follow(account, id) {
-      if (followers >= followersMax) throw new TrancheError('unavailable', 'Too many follow events now; come back.');
+      if (!followers.take(account)) throw new TrancheError('unavailable', 'Too many follow events now; come back.');
       const name = `${account}/${id}`;
       const it = watched.get(name) ?? open(name, account, id);
-      followers++;
       it.followers++;
       let left = false;
       return {
@@ -76,7 +79,7 @@ export function createEventFeed({ read, intervalMs, followersMax }: EventFeedOpt
         leave() {
           if (left) return;
           left = true;
-          followers--;
+          followers.leave(account);
           it.followers--;
           if (it.followers > 0) return;
           it.stop.abort();

@@ -29,8 +29,8 @@ interface OperationEvent {
 }
 
 function eventsHandler(deps: AppDeps): Handler {
-  const { eventIntervalMs: intervalMs, followersMax } = deps.limits;
-  const feed = createEventFeed({ read: deps.operations.get, intervalMs, followersMax });
+  const { eventIntervalMs: intervalMs, followersMax, followersPerAccountMax } = deps.limits;
+  const feed = createEventFeed({ read: deps.operations.get, intervalMs, followersMax, followersPerAccountMax });
   return async (c) => {
     const id = operationId(c);
     const account = c.get('account');

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OperationView } from '../../operations/operations.ts';
 import type { ApiLimits } from '../limits.ts';
+import { createPlaces } from '../places.ts';
 import { matchesEntityTag } from '../render.ts';
 
 /** Seconds asked for; null where the header asks for no wait. Unknown preferences are ignored, as RFC 7240 wants. */
@@ -10,9 +11,10 @@ export function readWaitSeconds(prefer: string | undefined): number | null {
   return seconds === undefined ? null : Number(seconds);
 }
 
-type WaitLimits = Pick<ApiLimits, 'waitIntervalMs' | 'waitersMax'>;
+type WaitLimits = Pick<ApiLimits, 'waitIntervalMs' | 'waitersMax' | 'waitersPerAccountMax'>;
 
 export type AwaitNews = (request: {
+  readonly account: string;
   readonly read: () => Promise<OperationView>;
   /** The validators that the client has; without any, only the end is news. */
   readonly ifNoneMatch: string | undefined;
@@ -22,12 +24,11 @@ export type AwaitNews = (request: {
 
 /** Never throws for having waited: when time, client or server are gone, the last view is the answer. */
 export function createAwaitNews(limits: WaitLimits): AwaitNews {
-  let waiters = 0;
-  return async ({ read, ifNoneMatch, seconds, signal }) => {
+  const waiters = createPlaces(limits.waitersMax, limits.waitersPerAccountMax);
+  return async ({ account, read, ifNoneMatch, seconds, signal }) => {
     const deadline = performance.now() + seconds * 1_000;
     let view = await read();
-    if (waiters >= limits.waitersMax) return view;
-    waiters += 1;
+    if (!waiters.take(account)) return view;
     try {
       while (!isNews(view, ifNoneMatch) && !signal.aborted) {
         const leftMs = deadline - performance.now();
@@ -37,7 +38,7 @@ export function createAwaitNews(limits: WaitLimits): AwaitNews {
       }
       return view;
     } finally {
-      waiters -= 1;
+      waiters.leave(account);
     }
   };
 }

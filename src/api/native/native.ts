@@ -59,13 +59,14 @@ function getHandler(deps: AppDeps): Handler {
   return async (c) => {
     const id = operationId(c);
     readQuery(c, []);
-    const read = () => deps.operations.get(c.get('account'), id);
+    const account = c.get('account');
+    const read = () => deps.operations.get(account, id);
     const ifNoneMatch = c.req.header('If-None-Match');
     const asked = readWaitSeconds(c.req.header('Prefer'));
     const seconds = Math.min(asked ?? 0, deps.limits.waitSecondsMax);
     if (asked !== null) c.header('Preference-Applied', `wait=${seconds}`);
     const signal = AbortSignal.any([deps.closing, c.req.raw.signal]);
-    const view = asked === null ? await read() : await awaitNews({ read, ifNoneMatch, seconds, signal });
+    const view = asked === null ? await read() : await awaitNews({ account, read, ifNoneMatch, seconds, signal });
     if (matchesEntityTag(ifNoneMatch, view)) return c.body(null, 304, statusHeaders(view));
     return c.json(renderOperation(view), 200, statusHeaders(view));
   };

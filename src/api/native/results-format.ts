@@ -119,10 +119,13 @@ function rawJson(source: string): unknown {
   return (JSON as typeof JSON & { rawJSON(text: string): unknown }).rawJSON(source);
 }
 
+/** Full-width signs too: some spreadsheets take them for the plain ones. */
+const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
 export function toCell(value: unknown, guarded: boolean): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'number') return guarded && value < 0 ? `'${value}` : String(value);
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const safe = guarded && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = guarded && FORMULA.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

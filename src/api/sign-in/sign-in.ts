@@ -18,7 +18,7 @@ export type SignIn = (c: ApiContext) => Promise<Caller>;
 export const ACCOUNT_HEADER = 'Tranche-Account';
 const API_KEY_HEADER = 'X-API-Key';
 const ACCOUNT_NAME = /^[\x20-\x7e]{1,255}$/;
-const ADMIN_KEY_SUBJECT = 'admin-api-key';
+export const ADMIN_KEY_SUBJECT = 'admin-api-key';
 
 /** Hands every route its `enter`: routes.ts calls it with what the route asks for. */
 export function enterBy(signIn: SignIn) {

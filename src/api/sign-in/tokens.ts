@@ -14,7 +14,7 @@ import { toAccountId } from '../../model/account.ts';
 import { TrancheError } from '../../model/errors.ts';
 import type { Log } from '../../model/log.ts';
 import { createLru } from '../../operations/lru.ts';
-import { invalidCredential } from './sign-in.ts';
+import { ADMIN_KEY_SUBJECT, invalidCredential } from './sign-in.ts';
 
 export interface TokenOptions {
   /** HS256, at least 32 bytes; null: no such token is taken. */
@@ -153,6 +153,10 @@ function textClaim(payload: JWTPayload, name: string): string {
 /** It goes into records, logs and rows; a database takes no NUL, and nobody reads control characters. */
 function readSubject(payload: JWTPayload): string {
   const subject = textClaim(payload, 'sub');
+  // In the audit trail they stand for API keys: whoever may choose a name must not pass for one.
+  if (subject === ADMIN_KEY_SUBJECT || subject.startsWith('key:')) {
+    throw invalidCredential("The token's claim sub is the name of an API key.");
+  }
   if (subject.isWellFormed() && !/\p{Cc}/u.test(subject)) return subject;
   throw invalidCredential("The token's claim sub must not hold control characters.");
 }
