@@ -79,7 +79,8 @@ function readSetting(setting: Setting<z.ZodType<unknown, string>>, env: Environm
   const text = given === undefined || given === '' ? setting.fallback : given;
   const parsed = setting.schema.safeParse(text);
   if (parsed.success) return parsed.data;
-  const shown = setting.secret ? '(secret)' : JSON.stringify(text);
+  // What stands before an @ may be a password that stands in the wrong place.
+  const shown = setting.secret ? '(secret)' : JSON.stringify(text.replace(/[^/]*@/, '…@'));
   faults.push(`${setting.env}=${shown} ${parsed.error.issues.map((issue) => issue.message).join(', ')}`);
   return undefined;
 }

@@ -49,7 +49,18 @@ export function decimal(min: number, max: number) {
   });
 }
 
+/** Without user and password: such settings are shown in logs, faults and answers, and nothing would send them. */
 export function url(...protocols: readonly string[]) {
+  const hasNoPassword = (text: string) => {
+    if (!URL.canParse(text)) return true;
+    const { username, password } = new URL(text);
+    return username === '' && password === '';
+  };
+  return urlWithPassword(...protocols).refine(hasNoPassword, 'must be a URL without user and password');
+}
+
+/** For settings that are `secret`. */
+export function urlWithPassword(...protocols: readonly string[]) {
   const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
   return z.string().refine((text) => {
     if (text === '') return true;

@@ -4,7 +4,7 @@ import { ACCESS_SETTINGS } from './access-settings.ts';
 import { budgets } from './budget-list.ts';
 import { DIAGNOSIS_SETTINGS } from './diagnosis-settings.ts';
 import { INGEST_SETTINGS } from './ingest-settings.ts';
-import { address, flag, setting, text, url, whole } from './setting.ts';
+import { address, flag, setting, text, url, urlWithPassword, whole } from './setting.ts';
 import { WORK_SETTINGS } from './work-settings.ts';
 
 const DAY_MS = 86_400_000;
@@ -118,7 +118,7 @@ export const SETTINGS = {
       ...setting(
         'DATABASE_URL',
         '',
-        url('postgres:', 'postgresql:'),
+        urlWithPassword('postgres:', 'postgresql:'),
         'PostgreSQL (14 or later) for contacts and other entities, limits and API keys: `postgres://user:password@host:5432/name`. Empty: `npm start` runs one of its own in the data folder; other commands have none.',
       ),
       secret: true as const,

@@ -57,7 +57,8 @@ interface Ports {
 /** Throws where the data folder is in use, a port is taken or no Temporal binary can be had; the message says what to do. */
 export async function startStack(deps: StackDeps): Promise<Stack> {
   const { config } = deps;
-  await mkdir(config.dataDir, { recursive: true });
+  // Items of all accounts, and the secret of callbacks: nobody else's on a machine of many users.
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const lock = await lockDataDir(config.dataDir);
   try {
     const ports: Ports = {

@@ -5,6 +5,10 @@ import { isTrancheError, TrancheError } from '../model/errors.ts';
 import { malformed } from './malformed.ts';
 
 const INFLATED_BYTES = 64 * 1024;
+/** gzip reaches 1,000 with nothing but repetition; items that differ at all stay far below. */
+const RATIO_MAX = 200;
+/** So much may be inflated from anything, or a small body of like items would be refused. */
+const FREE_BYTES = 64 * 1024 * 1024;
 
 export interface Decoder {
   readonly bytes: AsyncGenerator<Buffer>;
@@ -43,7 +47,10 @@ async function* inflate(source: AsyncIterable<Buffer>, offset: () => number): As
   // Whatever fails in here destroys the gunzip with that error, so the loop below throws it.
   pipeline(feed, gunzip, () => {});
   try {
-    for await (const bytes of gunzip as AsyncIterable<Buffer>) yield bytes;
+    for await (const bytes of gunzip as AsyncIterable<Buffer>) {
+      if (offset() > FREE_BYTES && offset() > fed * RATIO_MAX) throw tooDense();
+      yield bytes;
+    }
   } catch (cause) {
     if (isTrancheError(cause)) throw cause;
     throw malformed(`the gzip stream is damaged or cut off (${messageOf(cause)})`, offset(), cause);
@@ -56,6 +63,11 @@ async function* inflate(source: AsyncIterable<Buffer>, offset: () => number): As
 
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+function tooDense(): TrancheError {
+  const message = `the body inflates to more than ${RATIO_MAX} times its size, send it without gzip`;
+  return new TrancheError('content_too_large', message, { limit: RATIO_MAX, unit: 'times' });
 }
 
 function tooLarge(bytesMax: number): TrancheError {

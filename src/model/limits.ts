@@ -34,6 +34,8 @@ export const HISTORY_EVENTS_MAX = 3_000;
 
 /** Metadata given at submit: JSON bytes. */
 export const METADATA_BYTES_MAX = 4_096;
+/** … and its brackets: readers in other languages recurse. */
+export const METADATA_DEPTH_MAX = 32;
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 /** Of a vendor's answer; the rest is not read. */
 export const VENDOR_BODY_BYTES_MAX = 64 * 1024;

@@ -1,6 +1,6 @@
 /** What a client may say beside the items, as text fields: a query string, or the form fields of a multipart body. */
 import { TrancheError } from './errors.ts';
-import { METADATA_BYTES_MAX } from './limits.ts';
+import { METADATA_BYTES_MAX, METADATA_DEPTH_MAX } from './limits.ts';
 import { type Amendment, isAhead } from './operation.ts';
 
 /** Every field that a submission takes; `target` is read by whoever knows the targets. */
@@ -89,7 +89,16 @@ function readMetadata(text: string): Readonly<Record<string, unknown>> {
     throw invalid('metadata', 'metadata must be a JSON object', cause);
   }
   if (!isRecord(value)) throw invalid('metadata', 'metadata must be a JSON object');
+  if (isDeeperThan(METADATA_DEPTH_MAX, value)) throw invalid('metadata', METADATA_TOO_DEEP);
   return value;
+}
+
+export const METADATA_TOO_DEEP = `metadata must not be nested more than ${METADATA_DEPTH_MAX} deep`;
+
+/** Never goes deeper than `depth` itself. */
+export function isDeeperThan(depth: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((member) => isDeeperThan(depth - 1, member));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -54,7 +54,12 @@ export const async = defineTarget({
 function refOf(answer: unknown): string | null {
   const id = memberOf(answer, 'id');
   const text = typeof id === 'string' ? id : digitsOf(id);
-  return text !== null && text !== '' && text.length <= REF_CHARS_MAX ? text : null;
+  return text !== null && canBeSegment(text) ? text : null;
+}
+
+/** `.` and `..` would name another resource, and half a surrogate pair cannot be encoded. */
+function canBeSegment(text: string): boolean {
+  return text !== '' && text !== '.' && text !== '..' && text.length <= REF_CHARS_MAX && text.isWellFormed();
 }
 
 /** Null where the job has not ended, or the vendor says nothing that we know. */
