@@ -5,6 +5,7 @@ import { Client, type Connection } from '@temporalio/client';
 import { createAccess, createLimits, placesOf } from './access-deps.ts';
 import { startEffectsSweeper } from './activities/batches/effects-sweeper.ts';
 import type { ActivityDeps } from './activities/deps.ts';
+import { createGovernorActivities } from './activities/governor.ts';
 import { createActivities } from './activities/index.ts';
 import type { BulkActionLimits } from './api/bulk-actions/bulk-actions.ts';
 import { startServer } from './api/server.ts';
@@ -23,11 +24,14 @@ import { openPreparedDatabase } from './storage/prepared-database.ts';
 import { createRecords } from './storage/records.ts';
 import { CORE_MIGRATIONS } from './storage/schema.ts';
 import { createSegments } from './storage/segments.ts';
+import { createVendorBudgets } from './storage/vendor-budgets.ts';
 import { createTargetRegistry, findTarget, type PlanDefaults, TARGETS } from './targets/index.ts';
 import { installRuntime, openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
 import { createVendorClient } from './vendors/client.ts';
-import { createLocalSlots } from './vendors/local-slots.ts';
+import { createGovernedSlots } from './vendors/governed-slots.ts';
 import { createVendor, type Vendor } from './vendors/vendor-standing.ts';
+import { createGovernorLink } from './worker/governor-link.ts';
+import { startGovernorWorker } from './worker/governor-worker.ts';
 import { startWorker } from './worker/worker.ts';
 
 /** One part of the stack, serving. */
@@ -113,7 +117,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
   const native = await openNativeConnection(config, signal);
   const connection = openConnection(config);
   await prepareNamespace({ connection, namespace, retentionDays: config.operations.retentionDays, log }, signal);
-  const vendors = createVendors(config);
+  const vendors = createVendors(config, { store, connection, identity, log });
   const stopping = new AbortController();
   const worker = await startWorker({
     connection: native,
@@ -140,8 +144,16 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
     shutdownGraceMs: config.server.shutdownGraceMs,
     onStopping: () => stopping.abort(),
   });
+  const governors = await startGovernorWorker({
+    connection: native,
+    namespace,
+    identity,
+    activities: createGovernorActivities(store),
+    bundleDir: join(config.cacheDir, 'workflows'),
+    shutdownGraceMs: config.server.shutdownGraceMs,
+  });
   const sweeper = database && startEffectsSweeper({ database, records: createRecords(store), log });
-  const ended = worker.done.then(() => never());
+  const ended = Promise.race([worker.done, governors.done]).then(() => never());
   // A worker that fails before it polls must not be waited for.
   await Promise.race([pollersSeen({ connection, namespace }, TASK_QUEUE, identity, signal), ended]);
   log('info', 'worker polls', { identity, namespace });
@@ -150,6 +162,8 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
     failed: ended,
     async stop() {
       await worker.stop();
+      for (const vendor of vendors.values()) vendor.stop();
+      await governors.stop();
       await sweeper?.stop();
       await Promise.allSettled([...vendors.values()].map((vendor) => vendor.client.close()));
       await Promise.allSettled([native.close(), connection.close(), store.close(), database?.close()]);
@@ -185,18 +199,28 @@ function createHeartbeat(connection: Connection, who: { namespace: string; ident
   };
 }
 
-/** One client per vendor and process: its budget is shared by all slices. */
-function createVendors({ vendors, vendorUrls }: Config): ReadonlyMap<string, Vendor> {
-  const paces = Object.entries(vendors.budgets).flatMap(([name, { windows }]) =>
-    windows.filter(({ seconds }) => seconds === 1).map(({ calls }) => [name, calls]),
-  );
-  const slots = createLocalSlots({ callsPerSecondByVendor: Object.fromEntries(paces) });
-  const { connections } = vendors;
+interface VendorDeps {
+  readonly store: BlobStore;
+  readonly connection: Connection;
+  readonly identity: string;
+  readonly log: Log;
+}
+
+/** One client per vendor and process; its budget is booked from the vendor's governor, over all processes. */
+function createVendors(config: Config, { store, connection, identity, log }: VendorDeps): ReadonlyMap<string, Vendor> {
+  const { connections, budgets, sendTimes } = config.vendors;
+  const client = new Client({ connection, namespace: config.temporal.namespace });
+  const book = createGovernorLink({ client, connection });
+  const setBudgets = createVendorBudgets(store);
+  const readSetBudget = async (name: string) => (await setBudgets.read(name))?.budget ?? null;
+  // Unique per start: what a former process of this name held is not ours.
+  const worker = `${identity}/${Date.now().toString(36)}`;
   return new Map(
-    Object.entries(vendorUrls).map(([name, baseUrl]) => [
-      name,
-      createVendor(createVendorClient({ name, baseUrl, connections, slots })),
-    ]),
+    Object.entries(config.vendorUrls).map(([name, baseUrl]) => {
+      const budget = budgets[name] ?? null;
+      const slots = createGovernedSlots({ vendor: name, budget, worker, book, readSetBudget, log });
+      return [name, createVendor(createVendorClient({ name, baseUrl, connections, slots, sendTimes }), slots)];
+    }),
   );
 }
 

@@ -17,6 +17,7 @@ import { applyBatches } from './batches/apply-batches.ts';
 import { openInbox } from './callbacks/inbox.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
+import { createCrowd } from './crowd.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createFinalize } from './finalize.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
@@ -27,6 +28,7 @@ import { createTurnstile } from './turnstile.ts';
 
 export function createSlice(deps: ActivityDeps) {
   const turnstile = createTurnstile();
+  const crowd = createCrowd(deps.slicesMax);
   let running = 0;
   return async function slice(input: SliceInput): Promise<SliceAnswer> {
     running++;
@@ -36,11 +38,14 @@ export function createSlice(deps: ActivityDeps) {
     cancelled.addEventListener('abort', control.callHome);
     deps.stopping.addEventListener('abort', control.endSoon);
     if (deps.stopping.aborted) control.endSoon();
+    const { plan, ref } = input;
+    const leaveCrowd = plan.vendor === null ? () => {} : crowd.enter(plan.vendor, ref.account);
+    const isTooMany = () => plan.vendor !== null && crowd.isTooMany(plan.vendor, ref.account);
     let leave = () => {};
     try {
       const target = targetOf(deps, input.plan.target);
       leave = await turnstile.enter(target, control);
-      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease });
+      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease, isTooMany });
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
       cancelled.removeEventListener('abort', control.callHome);
@@ -48,6 +53,7 @@ export function createSlice(deps: ActivityDeps) {
       lease.stop();
       control.end();
       leave();
+      leaveCrowd();
       running--;
     }
   };
@@ -67,9 +73,14 @@ interface Parts {
   readonly target: Target;
   readonly control: Control;
   readonly lease: Lease;
+  /** So many slices of this vendor are here that one more should not stay if it would only wait. */
+  readonly isTooMany: () => boolean;
 }
 
-async function runSlice({ deps, input, target, control, lease }: Parts): Promise<Answer> {
+/** How soon a slice comes back that was sent away: others of its vendor work meanwhile. */
+const SENT_AWAY_MS = 5_000;
+
+async function runSlice({ deps, input, target, control, lease, isTooMany }: Parts): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
@@ -93,7 +104,9 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
   try {
     const vendor = vendorOf(deps, plan.vendor);
     const callbackUrl = callbackUrlOf(deps, input, target, chunk);
-    const sliceRun = { input, target, rows, reader, journal, lease, control, vendor, log: deps.log };
+    const sentAway = vendor !== null && makesWait(vendor) && isTooMany();
+    const boxed = sentAway ? { ...input, boxMs: 0 } : input;
+    const sliceRun = { input: boxed, target, rows, reader, journal, lease, control, vendor, log: deps.log };
     const ended =
       target.applyBatch === undefined
         ? await applyItems({ ...sliceRun, inbox, callbackUrl })
@@ -110,13 +123,19 @@ async function runSlice({ deps, input, target, control, lease }: Parts): Promise
     const summary =
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
     if (summary !== null) reach('slice.summary_written');
-    return { ...committed, ...ended, summary };
+    const pressure = vendor?.pressure() ?? null;
+    const waitUntil = sentAway ? Math.max(ended.waitUntil ?? 0, Date.now() + SENT_AWAY_MS) : ended.waitUntil;
+    return { ...committed, ...ended, waitUntil, ...(pressure === null ? {} : { pressure }), summary };
   } finally {
     inbox.stop();
     rows.end();
     letGo(chunk.payload);
     await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
   }
+}
+
+function makesWait(vendor: Vendor): boolean {
+  return vendor.pressure() !== null || vendor.health.down || vendor.closedUntil() > Date.now();
 }
 
 /** Exclusive create decides between two slices of one chunk; who comes second adopts what stands there. */

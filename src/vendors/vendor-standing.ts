@@ -1,5 +1,7 @@
 /** What this process knows of one vendor: how to call it, whether it is up, and when it may be asked again. */
 import type { Transient } from '../model/outcome.ts';
+import type { Pressure } from './booked-slots.ts';
+import type { GovernedSlots } from './governed-slots.ts';
 import { createVendorHealth, type VendorHealth } from './health.ts';
 import { createPace } from './local-slots.ts';
 import type { SlotSource, VendorClient } from './vendor.ts';
@@ -12,10 +14,14 @@ export interface Vendor {
   paceOf(caller: string, callsPerSecond: number | null): SlotSource;
   /** Epoch ms before which the vendor has asked not to be called; 0 = at once. */
   closedUntil(): number;
+  /** What its budget makes calls wait for just now; null where nothing does. */
+  pressure(): Pressure | null;
   /** A definite answer came: the vendor is up. */
   answered(): void;
   /** A transient answer to `item`: `Retry-After` and 429 hold every slice's next call back, not only this item's. */
   refused(item: string, transient: Transient): void;
+  /** No more is booked. */
+  stop(): void;
 }
 
 /** A 429 that does not say when: long enough to stop a storm, short enough to lose little. */
@@ -24,10 +30,14 @@ const HOLD_WITHOUT_RETRY_AFTER_MS = 1_000;
 /** Paces kept at once, the least recently used dropped first. */
 const PACES_MAX = 10_000;
 
-export function createVendor(client: VendorClient): Vendor {
+export function createVendor(client: VendorClient, slots: GovernedSlots | null): Vendor {
   const health = createVendorHealth();
   const paces = new Map<string, { readonly pace: SlotSource; readonly callsPerSecond: number }>();
   let closedUntilMs = 0;
+  const hold = (untilMs: number) => {
+    closedUntilMs = Math.max(closedUntilMs, untilMs);
+  };
+  slots?.attach({ hold, isDown: () => health.down });
   return {
     client,
     health,
@@ -42,6 +52,8 @@ export function createVendor(client: VendorClient): Vendor {
       return pace;
     },
     closedUntil: () => closedUntilMs,
+    pressure: () => slots?.pressure() ?? null,
+    stop: () => slots?.stop(),
     answered: () => health.success(),
     refused(item, transient) {
       health.failure(item, transient);
@@ -49,7 +61,7 @@ export function createVendor(client: VendorClient): Vendor {
       const holdMs = transient.retryAfterMs ?? (limited ? HOLD_WITHOUT_RETRY_AFTER_MS : 0);
       // A 409 or 425 with `Retry-After` speaks of one item, 429 and 5xx of the vendor.
       const ofVendor = limited || transient.code.startsWith('vendor_unavailable') || transient.code === 'vendor_error';
-      if (holdMs > 0 && ofVendor) closedUntilMs = Math.max(closedUntilMs, Date.now() + holdMs);
+      if (holdMs > 0 && ofVendor) hold(Date.now() + holdMs);
     },
   };
 }

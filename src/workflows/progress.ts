@@ -102,9 +102,12 @@ export function throttleOf(plan: Plan, state: ChunkState, answer: SliceAnswer, n
   const wait = waitMs(state, answer, nowMs);
   if (answer.vendorDown || wait > 0) {
     const cause = answer.vendorDown ? 'vendor_unavailable' : 'vendor_limit';
-    return { cause, vendor, until: new Date(nowMs + wait).toISOString(), currentRate: null };
+    const currentRate = answer.pressure?.callsPerSecond ?? null;
+    return { cause, vendor, until: new Date(nowMs + wait).toISOString(), currentRate };
   }
-  return null;
+  if (answer.pressure === undefined || answer.done) return null;
+  const { callsPerSecond, adapted } = answer.pressure;
+  return { cause: adapted ? 'vendor_limit' : 'rate_limit', vendor, until: null, currentRate: callsPerSecond };
 }
 
 /**
