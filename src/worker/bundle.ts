@@ -27,7 +27,7 @@ export async function workflowBundle(folder: string): Promise<WorkflowBundlePath
 async function sourcesHash(): Promise<string> {
   const hash = createHash('sha256').update(sdkVersion());
   for (const folder of SOURCES) {
-    for (const name of (await readdir(folder)).sort()) {
+    for (const name of (await readdir(folder, { recursive: true })).sort()) {
       if (name.endsWith('.ts')) hash.update(name).update(await readFile(join(folder, name)));
     }
   }
