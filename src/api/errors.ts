@@ -2,7 +2,7 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ErrorCode, isTrancheError, TrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import type { ApiContext } from './context.ts';
+import { type ApiContext, pathForLog } from './context.ts';
 import { rateLimitHeaders } from './rate-limit-headers.ts';
 
 /** What HTTP itself refuses has codes of its own; no verb throws them. */
@@ -20,6 +20,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: ContentfulStatus
   body_timeout: { status: 408, title: 'The body stopped arriving' },
   header_timeout: { status: 408, title: 'The request stopped arriving' },
   illegal_transition: { status: 409, title: 'Not possible in this state' },
+  gone: { status: 410, title: 'The operation is gone' },
   content_too_large: { status: 413, title: 'The content is too large' },
   uri_too_long: { status: 414, title: 'The request target is too long' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
@@ -50,7 +51,7 @@ export function createErrorHandler(log: Log) {
   return (error: unknown, c: ApiContext): Response => {
     const known = isTrancheError(error) ? error : new TrancheError('internal', '', {}, { cause: error });
     const requestId = c.get('requestId');
-    if (known.code === 'internal') log('error', 'request failed', { requestId, path: c.req.path, error });
+    if (known.code === 'internal') log('error', 'request failed', { requestId, path: pathForLog(c), error });
     if (known.code === 'unavailable') log('warn', 'request refused: unavailable', { requestId, error });
     return answerProblem(c, known);
   };

@@ -1,6 +1,8 @@
 /** An operation's or a request's failure: a closed code, a public message, facts for the answer; HTTP is the api's business. */
 
+import type { AuditEntry } from './audit.ts';
 import type { QuotaName, QuotaStanding } from './quota.ts';
+import type { GoneOperation } from './tombstone.ts';
 
 export const ERROR_CODES = [
   'malformed_body',
@@ -18,6 +20,7 @@ export const ERROR_CODES = [
   'idempotency_key_reused',
   'invalid_selection',
   'not_found',
+  'gone',
   'unauthenticated',
   'forbidden',
   'quota_exceeded',
@@ -45,6 +48,9 @@ export interface ErrorFacts {
   readonly violated?: readonly QuotaName[];
   /** RFC 6750 error code, where credentials were given. */
   readonly challenge?: 'invalid_token' | 'insufficient_scope';
+  /** The operation that is gone, and (where that was asked for) its audit trail. */
+  readonly operation?: GoneOperation;
+  readonly audit?: readonly AuditEntry[];
   readonly errors?: readonly { readonly code: string; readonly detail: string; readonly parameter?: string }[];
 }
 

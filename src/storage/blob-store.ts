@@ -18,6 +18,10 @@ export interface BlobStore {
   deletePrefix(prefix: string): Promise<void>;
   /** Every blob under `prefix` (ends in `/`), at any depth, in no promised order; logs are not listed. */
   list(prefix: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<BlobEntry>;
+  /** Names right under `prefix` (ends in `/`) that blobs stand below, or stood; in no promised order. */
+  folders(prefix: string): Promise<string[]>;
+  /** Removes the folder of `prefix` where it is empty; nothing to do for a store that keeps no folders. Idempotent. */
+  deleteEmpty(prefix: string): Promise<void>;
   /** An append-only log with one writer; appending to a log that exists goes on behind it. Created by the first append. */
   openLog(key: string): BlobLog;
   /** The entries of a log in order, a torn last one dropped; empty where there is none. */

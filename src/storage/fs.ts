@@ -1,7 +1,7 @@
 /** Keeps blobs on a local disk: a key is a path, an exclusive create is a hard link, nothing counts before its fsync. */
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, link, open, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, opendir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { BlobEntry, BlobStore } from './blob-store.ts';
 import { createFolders, errorCodeOf, type Folders } from './fs-folders.ts';
@@ -48,6 +48,22 @@ export function createFsStore(root: string): BlobStore {
       const folder = folderOf(prefix);
       folders.forgetBelow(folder);
       await rm(folder, { recursive: true, force: true, maxRetries: DELETE_RETRIES_MAX, retryDelay: 20 });
+    },
+    async folders(prefix) {
+      const names: string[] = [];
+      for await (const entry of entriesOf(folderOf(prefix))) {
+        if (entry.isDirectory() && !isReserved(entry.name)) names.push(entry.name);
+      }
+      return names;
+    },
+    async deleteEmpty(prefix) {
+      const folder = folderOf(prefix);
+      folders.forgetBelow(folder);
+      try {
+        await rmdir(folder);
+      } catch (error) {
+        if (!isAbsent(error) && errorCodeOf(error) !== 'ENOTEMPTY') throw error;
+      }
     },
     async *list(prefix, options) {
       for await (const files of walk(folderOf(prefix), prefix, options?.signal)) {

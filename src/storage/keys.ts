@@ -99,8 +99,52 @@ export function auditPrefix(account: string, id: string): string {
 
 /** The n-th request of one account with this fingerprint that came without a key. */
 export function keylessKey(account: string, fingerprint: string, generation: number): string {
-  return `keyless/${account}/${fingerprint.slice(0, 2)}/${fingerprint}/${pad(generation)}`;
+  return `${keylessPrefix(account, fingerprint)}${pad(generation)}`;
 }
+
+/** Of the claims of one body. */
+export function keylessPrefix(account: string, fingerprint: string): string {
+  return `keyless/${account}/${fingerprint.slice(0, 2)}/${fingerprint}/`;
+}
+
+/** A run of an operation, as the markers of its end and of its purge name it. */
+export interface RunName {
+  readonly account: string;
+  readonly id: string;
+  readonly uid: string;
+  readonly run: number;
+}
+
+/** Runs by the hour in which they ended: a sweep lists what is due and nothing else. `atMs`: epoch ms. */
+export function endedPrefix(atMs: number): string {
+  const [day, time = ''] = new Date(atMs).toISOString().split('T');
+  return `ended/${day}/${time.slice(0, 2)}/`;
+}
+
+export function endedKey(name: RunName, atMs: number): string {
+  return `${endedPrefix(atMs)}${runNameText(name)}`;
+}
+
+/** Purges that somebody has asked for and that may have been left half-way. */
+export const PURGING_PREFIX = 'purging/';
+export function purgingKey(name: RunName): string {
+  return `${PURGING_PREFIX}${runNameText(name)}`;
+}
+
+/** The last segment of such a key; null where it is none. */
+export function readRunName(key: string): RunName | null {
+  const [account, id, uid, run, more] = key.slice(key.lastIndexOf('/') + 1).split('~');
+  if (account === undefined || id === undefined || uid === undefined || more !== undefined) return null;
+  return /^[1-9]\d{0,5}$/.test(run ?? '') ? { account, id, uid, run: Number(run) } : null;
+}
+
+/** At most 200 characters, which is what a key's segment may have; neither part has a `~`. */
+function runNameText({ account, id, uid, run }: RunName): string {
+  return `${account}~${id}~${uid}~${run}`;
+}
+
+/** What a sweep has to remember: how far it has come, and which process sweeps. */
+export const SWEEP_KEYS = { lease: 'sweep/lease.json', hours: 'sweep/hours.json', walk: 'sweep/walk.json' } as const;
 
 /** What is kept of a vendor: the budget that a client set, and that a governor has once run. */
 export function vendorKeys(vendor: string) {

@@ -88,6 +88,9 @@ export function createBucket(client: S3Client, options: BucketOptions) {
         if (first !== undefined) throw new Error(`${first.Key}: ${first.Code} ${first.Message}`);
       }),
 
+    /** Names right under `under` that end in `/`. */
+    folders: foldersUnder,
+
     async *list(under: string, signal?: AbortSignal): AsyncGenerator<BlobEntry[]> {
       let token: string | undefined;
       do {
@@ -101,6 +104,19 @@ export function createBucket(client: S3Client, options: BucketOptions) {
       } while (token !== undefined);
     },
   };
+
+  async function foldersUnder(under: string): Promise<string[]> {
+    const names: string[] = [];
+    let token: string | undefined;
+    do {
+      const from = token === undefined ? {} : { ContinuationToken: token };
+      const ask = new ListObjectsV2Command({ Bucket, Prefix: under, Delimiter: '/', MaxKeys: PAGE_KEYS_MAX, ...from });
+      const page = await call(`list ${under}`, (abortSignal) => client.send(ask, { abortSignal }));
+      for (const { Prefix = '' } of page.CommonPrefixes ?? []) names.push(Prefix.slice(under.length, -1));
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+    return names;
+  }
 
   /** null where the blob was deleted meanwhile; empty where the mark is missing. */
   async function ownerOf(key: string, abortSignal: AbortSignal): Promise<string | null> {

@@ -46,6 +46,8 @@ export function createS3Store(options: S3StoreOptions): BlobStore {
     put: async (key, bytes) => bucket.put(objectOf(key), bytes),
     delete: async (key) => bucket.delete(objectOf(key)),
     deletePrefix: async (folder) => deleteUnder(bucket, objectsUnder(folder)),
+    folders: async (folder) => (await bucket.folders(objectsUnder(folder))).filter((name) => !isReserved(name)),
+    deleteEmpty: async (folder) => void objectsUnder(folder),
     async *list(folder, listOptions) {
       for await (const page of bucket.list(objectsUnder(folder), listOptions?.signal)) {
         for (const entry of page) if (!isReserved(entry.key)) yield { ...entry, key: entry.key.slice(base.length) };

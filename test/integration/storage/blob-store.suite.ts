@@ -155,6 +155,35 @@ function describeListing(store: () => BlobStore): void {
     expect(await listAll(store(), prefix)).toEqual([]);
   });
 
+  it('names the folders right under a prefix, and neither blobs nor logs', async () => {
+    const prefix = freshPrefix();
+    for (const key of ['a/1', 'a/2', 'b/c/1', 'blob']) await store().create(prefix + key, Buffer.from('x'));
+    const log = store().openLog(`${prefix}log`);
+    await log.append(Buffer.from('x'));
+    await log.close();
+    expect((await store().folders(prefix)).sort()).toEqual(['a', 'b']);
+    expect(await store().folders(`${prefix}b/`)).toEqual(['c']);
+    expect(await store().folders(`${prefix}nothing/`)).toEqual([]);
+  });
+
+  it('removes an empty folder, never one that holds something, and creates in it at the same time', async () => {
+    const prefix = freshPrefix();
+    await store().create(`${prefix}in/kept`, Buffer.from('x'));
+    await store().deleteEmpty(`${prefix}in/`);
+    expect(await text(store(), `${prefix}in/kept`)).toBe('x');
+    await store().delete(`${prefix}in/kept`);
+    await store().deleteEmpty(`${prefix}in/`);
+    await store().deleteEmpty(`${prefix}in/`);
+    expect(await store().folders(prefix)).toEqual([]);
+    for (let round = 0; round < 10; round++) {
+      const key = `${prefix}in/${round}`;
+      const [created] = await Promise.all([store().create(key, Buffer.from('x')), store().deleteEmpty(`${prefix}in/`)]);
+      expect(created).toBe(true);
+      expect(await text(store(), key)).toBe('x');
+      await store().delete(key);
+    }
+  });
+
   it('stops listing when it is told to', async () => {
     const prefix = freshPrefix();
     await store().put(`${prefix}blob`, Buffer.from('x'));

@@ -11,6 +11,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   forbidden: 403,
   quota_exceeded: 429,
   not_found: 404,
+  gone: 410,
   body_timeout: 408,
   illegal_transition: 409,
   content_too_large: 413,
