@@ -14,6 +14,7 @@ import { createIngest } from './ingest/index.ts';
 import { startMockVendor } from './mock-vendor/server.ts';
 import { signCallback } from './model/callback-token.ts';
 import type { Database } from './model/database.ts';
+import type { Budget } from './model/governor.ts';
 import type { Log } from './model/log.ts';
 import { TASK_QUEUE } from './model/workflow-contract.ts';
 import { createOperations } from './operations/index.ts';
@@ -79,6 +80,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     database,
     targets: createTargetRegistry(planDefaults(config)),
     settings: operationsSettings(config),
+    vendorBudgets: budgetsOf(config),
     ...(config.callbacks.secret === '' ? {} : { callbackSecret: config.callbacks.secret }),
     ...createLimits(config, { database, records: storage.records, log }),
     log,
@@ -222,6 +224,11 @@ function createVendors(config: Config, { store, connection, identity, log }: Ven
       return [name, createVendor(createVendorClient({ name, baseUrl, connections, slots, sendTimes }), slots)];
     }),
   );
+}
+
+/** Null for a vendor without one. */
+function budgetsOf({ vendors, vendorUrls }: Config): Readonly<Record<string, Budget | null>> {
+  return Object.fromEntries(Object.keys(vendorUrls).map((vendor) => [vendor, vendors.budgets[vendor] ?? null]));
 }
 
 /** Null where this service cannot be called back. */

@@ -7,12 +7,15 @@ export type Role = (typeof ROLES)[number];
 /**
  * The one table of permissions: every route names one of them.
  * `read`: status, lists, results, limits. `submit`: new operations. `control`: pause, resume, cancel, amend, retry, purge.
+ * `vendors`: who calls a vendor now, by name. `budgets`: to set what a vendor allows.
  * `keys`: API keys. `any_account`: to act for an account that is not the caller's.
  */
 export const PERMISSIONS = {
   read: ['viewer', 'submitter', 'operator', 'admin'],
   submit: ['submitter', 'operator', 'admin'],
   control: ['operator', 'admin'],
+  vendors: ['operator', 'admin'],
+  budgets: ['admin'],
   keys: ['admin'],
   any_account: ['admin'],
 } as const satisfies Readonly<Record<string, readonly Role[]>>;

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Chunk } from '../model/chunk.ts';
 import type { Database } from '../model/database.ts';
+import type { Budget } from '../model/governor.ts';
 import type { Log } from '../model/log.ts';
 import type { Plan } from '../model/plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
@@ -48,6 +49,8 @@ export interface OperationsDeps {
   readonly settings: OperationsSettings;
   /** The limits of accounts and their sweep; absent where no limit is set. */
   readonly limits?: AccountLimits;
+  /** Every vendor, with what the settings say it allows (null = nothing); absent = there are none. */
+  readonly vendorBudgets?: Readonly<Record<string, Budget | null>>;
   /** Signs callback URLs; absent where no vendor calls back. */
   readonly callbackSecret?: string;
   readonly log: Log;

@@ -1,5 +1,6 @@
 /** The room's door: the verbs, wired to one link to Temporal and one memory of what was seen. */
 import type { AuditAction } from '../model/audit.ts';
+import { createVendorBudgets } from '../storage/vendor-budgets.ts';
 import { createAmend } from './amend.ts';
 import { createAudit } from './audit.ts';
 import { createCallbacks } from './callbacks/callbacks.ts';
@@ -24,6 +25,8 @@ import { createLister } from './status/list.ts';
 import { createPager } from './status/page.ts';
 import { createStatus } from './status/status.ts';
 import { createSubmit } from './submit/submit.ts';
+import { createGovernorClient } from './vendors/governor-client.ts';
+import { createVendors } from './vendors/vendors.ts';
 
 export type { OperationsDeps, OperationsStorage, TargetRegistry } from './deps.ts';
 export type { OperationsSettings } from './settings.ts';
@@ -58,6 +61,13 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   const results = createResults({ storage, targets, status, storeDeadlineMs });
   const secret = deps.callbackSecret ?? null;
   const callbacks = createCallbacks({ storage, client, link, secret, settings, log });
+  const vendors = createVendors({
+    configured: deps.vendorBudgets ?? {},
+    budgets: createVendorBudgets(storage.store),
+    governors: createGovernorClient(client, link),
+    settings,
+    log,
+  });
   const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
   return {
     async submit(request) {
@@ -95,6 +105,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     page: pager.page,
     skipReasons: createSkipReasons(results),
     targets: targets.targetViews,
+    vendors,
     results,
     errors: createErrorGroups(results),
     input: createInput({ storage, status, storeDeadlineMs }),
@@ -106,6 +117,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     },
     async stop() {
       callbacks.stop();
+      vendors.stop();
       await Promise.all([reconciler.stop(), limits?.sweep.stop()]);
     },
   };

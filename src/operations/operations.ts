@@ -13,6 +13,7 @@ import type {
 import type { ItemError, ItemOutcome } from '../model/outcome.ts';
 import type { QuotaStanding } from '../model/quota.ts';
 import type { TargetView } from '../targets/target-views.ts';
+import type { Vendors } from './vendors/vendors.ts';
 
 export type { TargetView } from '../targets/target-views.ts';
 
@@ -228,6 +229,8 @@ export interface Operations {
   /** Newest first, by page. */
   page(request: PageRequest): Promise<Page>;
   targets(): readonly TargetView[];
+  /** What each vendor allows, and what is called now. */
+  readonly vendors: Vendors;
   results(request: ResultsRequest): Promise<Results>;
   errors(account: string, id: string): Promise<readonly ErrorGroup[]>;
   /** The items' raw bytes as they came: NDJSON for JSON inputs, CSV with its header for CSV. */

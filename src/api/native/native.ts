@@ -14,6 +14,7 @@ import { addItems } from './items.ts';
 import { createAwaitNews, readWaitSeconds } from './long-poll.ts';
 import { addRetry } from './retry.ts';
 import { addTargets } from './targets.ts';
+import { addVendors } from './vendors.ts';
 
 export function addNative(app: ApiApp, deps: AppDeps): void {
   const { operations } = deps;
@@ -31,6 +32,7 @@ export function addNative(app: ApiApp, deps: AppDeps): void {
   addDownloads(app, deps);
   addEvents(app, deps);
   addTargets(app, deps);
+  addVendors(app, deps);
 }
 
 function submitHandler(deps: AppDeps): Handler {
