@@ -83,6 +83,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let { budget } = options;
   let waiters = 0;
   let inFlight = 0;
+  let cameSinceAsked = 0;
   let takenSinceAsked = 0;
   /** Wall clock − monotonic clock, as the last answer found them. */
   let offsetMs = 0;
@@ -107,7 +108,9 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   /** Calls wait, and the slots held for them are too few, or over before the next ones could be here. */
   function isShort(): boolean {
     if (waiters === 0) return false;
-    return waiters > held.count() || (held.lastAtMs() ?? 0) - clock.now() < askAgainMs + ANSWER_MS;
+    if (waiters > held.count()) return true;
+    // Whoever brings no more calls needs no more slots.
+    return cameSinceAsked > 0 && (held.lastAtMs() ?? 0) - clock.now() < askAgainMs + ANSWER_MS;
   }
 
   const isFree = () => clock.now() < freeUntilMs;
@@ -132,6 +135,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       report: tally.take(isDown()),
     };
     const sentAt = clock.now();
+    cameSinceAsked = 0;
     takenSinceAsked = 0;
     endedSinceAsked = false;
     try {
@@ -250,6 +254,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       };
       signal.addEventListener('abort', abort, { once: true });
       waiters++;
+      cameSinceAsked++;
       queue.add(account, waiter);
       if (armed === null) pump();
     });
