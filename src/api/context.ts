@@ -57,3 +57,8 @@ export function actorOf(c: ApiContext): Actor {
 export function connectionOf(c: ApiContext): Partial<HttpBindings> {
   return c.env ?? {};
 }
+
+/** The path for the log: without the token of a callback, which whoever reads it could use, and bounded. */
+export function pathForLog(c: ApiContext): string {
+  return c.req.path.replace(/(\/callbacks\/).*/, '$1…').slice(0, 200);
+}

@@ -2,7 +2,7 @@
 import { pipeline } from 'node:stream/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Log } from '../model/log.ts';
-import { type ApiContext, connectionOf } from './context.ts';
+import { type ApiContext, connectionOf, pathForLog } from './context.ts';
 
 interface StreamDeps {
   readonly log: Log;
@@ -36,7 +36,11 @@ export async function answerStream(
   } catch (error) {
     outgoing.destroy();
     const gone = error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
-    deps.log(gone ? 'debug' : 'error', 'answer broken off', { requestId: c.get('requestId'), path: c.req.path, error });
+    deps.log(gone ? 'debug' : 'error', 'answer broken off', {
+      requestId: c.get('requestId'),
+      path: pathForLog(c),
+      error,
+    });
   }
   return RESPONSE_ALREADY_SENT;
 }
