@@ -64,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
       // The default cuts any upload after 5 minutes; silence is ingest's to judge.
       requestTimeout: 0,
       headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_MS_MAX, limits.headersTimeoutMs),
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       maxHeaderSize: limits.headerBytesMax,
     },
@@ -81,6 +82,9 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   return { port, url: `http://${host}:${port}`, close: () => close(server, closing, limits.closeGraceMs) };
 }
 
+/** How late a header that never ends may be noticed. */
+const CHECK_MS_MAX = 10_000;
+
 function createListener(fetch: Parameters<typeof getRequestListener>[0], closing: AbortSignal) {
   const listener = getRequestListener(fetch, {
     // Other parts of the process keep their own Request and Response; early-answer.ts does the clean-up.
@@ -94,6 +98,8 @@ function createListener(fetch: Parameters<typeof getRequestListener>[0], closing
     },
   });
   return (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    // Node reads what has come to its end, also for a connection that was ended on the way.
+    if (incoming.socket.destroyed) return undefined;
     if (closing.aborted) outgoing.setHeader('Connection', 'close');
     return listener(incoming, outgoing);
   };
