@@ -7,7 +7,7 @@ export interface ApiLimits {
   readonly keepAliveTimeoutMs: number;
   /** Bytes of a request's header block; beyond them 431. */
   readonly headerBytesMax: number;
-  /** Fields of it; beyond them 431. A proxy that adds its own must never find them dropped, as Node does by itself. */
+  /** Fields of it; beyond them 431, never fewer than were sent: the last may be those of a gateway. */
   readonly headersMax: number;
   /** Characters of path and query; beyond them 414. The longest we take is `metadata`, percent-encoded. */
   readonly urlCharsMax: number;

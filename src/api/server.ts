@@ -70,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     },
     createListener(app.fetch, closing.signal),
   );
-  // By default Node drops the fields beyond 2,000 without a word, those of a proxy in front among them.
+  // request-size.ts counts them: an older Node drops those beyond its own limit without a word, a gateway's among them.
   server.maxHeadersCount = 0;
   server.maxConnections = limits.connectionsMax;
   endFloods(server, limits.pipelinedMax);
