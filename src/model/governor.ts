@@ -13,6 +13,14 @@ export const BUDGET_UPDATE = 'budget';
 /** Query: `GovernorStanding`. */
 export const GOVERNOR_QUERY = 'standing';
 
+/** What whoever books first starts the workflow with, on `GOVERNOR_TASK_QUEUE`. */
+export interface GovernorStart {
+  readonly version: 1;
+  readonly vendor: string;
+}
+/** Option of the start: a lost worker's workflow task is given to another after this long. */
+export const GOVERNOR_TASK_TIMEOUT_MS = 2_000;
+
 /** At most `calls` in any span of `seconds`, wherever it begins. */
 export interface CallWindow {
   readonly calls: number;
@@ -66,6 +74,8 @@ export interface BookRequest {
   /** Slots that it holds and that lie ahead. */
   readonly held: number;
   readonly inFlight: number;
+  /** `placesUntilMs` of the last answer that came: larger leases from before are over. Absent = as long as they last. */
+  readonly placesUntilMs?: number;
   /** What its settings say. Another budget, once set (`BUDGET_UPDATE`), comes first. */
   readonly budget: Budget;
   readonly report: CallReport;
