@@ -1,0 +1,51 @@
+/** Which of the next slots a worker gets: its share of those within reach, or one further ahead where it has none. */
+import { BOOK_AHEAD_MAX_MS, type SlotRun } from '../../model/governor.ts';
+import { type Calendar, layOut, type Pace } from './calendar.ts';
+import type { Rhythm } from './rhythm.ts';
+import { activeHolders, aheadInLine, demandOf, heldNow, waterline } from './shares.ts';
+import type { GovernorState, Holder } from './state.ts';
+
+export interface Grant {
+  readonly runs: readonly SlotRun[];
+  readonly count: number;
+  readonly calendar: Calendar;
+  /** Where the next slot after these would be. */
+  readonly nextAtMs: number;
+}
+
+interface Asked {
+  readonly me: Holder;
+  readonly pace: Pace;
+  readonly rhythm: Rhythm;
+  readonly earliestMs: number;
+}
+
+/** More than a vendor's slots within reach. */
+const COUNT_MAX = 10_000_000;
+
+/** `state` already knows what `me` holds and waits for. */
+export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs }: Asked, nowMs: number): Grant {
+  const reach = (untilMs: number, countMax: number) => layOut(state.calendar, pace, { earliestMs, untilMs, countMax });
+  const leadMs = nowMs + rhythm.leadMs;
+  const within = reach(leadMs, COUNT_MAX);
+  if (me.waiting === 0) return none(state, within.count === 0 ? within.nextAtMs : earliestMs);
+  const active = activeHolders(state.holders, nowMs);
+  const heldOf = (it: Holder) => (it.worker === me.worker ? it.held : heldNow(it, nowMs, pace.everyMs));
+  const capacity = active.reduce((sum, it) => sum + heldOf(it), within.count);
+  const share = Math.floor(Math.min(waterline(active.map(demandOf), capacity), COUNT_MAX));
+  const count = Math.min(me.waiting, share - me.held, within.count);
+  if (count >= 1) return reach(leadMs, count);
+  if (me.held > 0) return none(state, within.nextAtMs);
+  const furthest = reach(nowMs + BOOK_AHEAD_MAX_MS, COUNT_MAX);
+  if (aheadInLine(me, active, nowMs, pace.everyMs) < furthest.count) return reach(nowMs + BOOK_AHEAD_MAX_MS, 1);
+  return none(state, furthest.nextAtMs);
+}
+
+/** One slot, whoever else waits. */
+export function grantProbe(state: GovernorState, pace: Pace, earliestMs: number, nowMs: number): Grant {
+  return layOut(state.calendar, pace, { earliestMs, untilMs: nowMs + BOOK_AHEAD_MAX_MS, countMax: 1 });
+}
+
+export function none({ calendar }: GovernorState, nextAtMs: number): Grant {
+  return { runs: [], count: 0, calendar, nextAtMs };
+}
