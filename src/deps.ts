@@ -264,6 +264,7 @@ function operationsSettings({ ingest, operations, temporal, blobs, limits }: Con
     itemBytesMax: ingest.itemBytesMax,
     idleTimeoutMs: ingest.bodyIdleTimeoutMs,
     stagingLeaseMs: ingest.stagingLeaseHours * 3_600_000,
+    retentionMs: operations.retentionDays * 86_400_000,
     startDeadlineMs: temporal.callTimeoutMs,
     callDeadlineMs: temporal.callTimeoutMs,
     storeDeadlineMs: blobs.deadlineMs,

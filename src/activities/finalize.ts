@@ -26,6 +26,7 @@ export function createFinalize(deps: FinalizeDeps) {
       const ours = await deps.records.createSummary(ref.account, ref.id, summary);
       reach('finalize.summary_written');
       const standing = ours ? summary : await deps.records.readSummary(ref.account, ref.id, summary.run);
+      await deps.records.markEnded({ ...ref, run: summary.run }, Date.now());
       await deps.records.deleteOpen(ref.uid, summary.run);
       reach('finalize.marker_deleted');
       await freePlaces(deps, openName(ref.uid, summary.run));

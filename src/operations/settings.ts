@@ -7,7 +7,8 @@ export interface OperationsSettings {
   readonly idleTimeoutMs: number;
   /** Age of a marker's lease after which its upload counts as gone. */
   readonly stagingLeaseMs: number;
-  readonly retentionDays: number;
+  /** After the end of an operation. */
+  readonly retentionMs: number;
   readonly statusCacheMs: number;
   /** For one status answer, all its steps together. */
   readonly statusDeadlineMs: number;

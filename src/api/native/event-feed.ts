@@ -51,7 +51,7 @@ export function createEventFeed(options: EventFeedOptions): EventFeed {
         if (isNews(it.latest, view)) it.latest = view;
       } catch (error) {
         // Whatever else it is, it passes; followers have the last view until then.
-        it.gone = isTrancheError(error) && error.code === 'not_found';
+        it.gone = isTrancheError(error) && (error.code === 'not_found' || error.code === 'gone');
       }
       for (const wake of it.waiting) wake();
       await sleep(paceMs(intervalMs, watched.size), undefined, { signal }).catch(() => {});

@@ -13,11 +13,16 @@ export interface AwaitedOperation {
 
 /** Most have few chunks; one of a billion items has 200 KB of their indexes. */
 const KNOWN_MAX = 1_000;
+/** Then it may have been purged. */
+const KNOWN_FOR_MS = 60_000;
 /** How old the knowledge of the latest run may be. */
 const RUN_SOUGHT_EVERY_MS = 5_000;
 
 export function createAwaitedOperations(records: Records) {
-  const known = createLru<Promise<(AwaitedOperation & { readonly uid: string }) | null>>(KNOWN_MAX);
+  const known = createLru<{
+    readonly reading: Promise<(AwaitedOperation & { readonly uid: string }) | null>;
+    readonly readAtMs: number;
+  }>(KNOWN_MAX);
 
   async function read({ account, id }: CallbackRef): Promise<(AwaitedOperation & { readonly uid: string }) | null> {
     const record = await records.readRecord(account, id);
@@ -28,8 +33,10 @@ export function createAwaitedOperations(records: Records) {
     /** Null where there is no such operation any more. */
     async find(item: CallbackRef): Promise<AwaitedOperation | null> {
       const name = workflowIdOf(item.account, item.id);
-      const reading = known.get(name) ?? read(item);
-      known.set(name, reading);
+      const standing = known.get(name);
+      const isFresh = standing !== undefined && Date.now() - standing.readAtMs < KNOWN_FOR_MS;
+      const { reading, readAtMs } = isFresh ? standing : { reading: read(item), readAtMs: Date.now() };
+      known.set(name, { reading, readAtMs });
       const operation = await reading.catch((cause: unknown) => {
         known.delete(name);
         throw cause;

@@ -3,10 +3,11 @@ import { TrancheError } from '../../model/errors.ts';
 import type { OperationState } from '../../model/operation.ts';
 import type { ItemError, ItemOutcome } from '../../model/outcome.ts';
 import { memberOf, parseExact } from '../../targets/exact-json.ts';
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage } from '../deps.ts';
 import { createLru } from '../lru.ts';
 import type { JobView, OperationView } from '../operations.ts';
+import { refuseGone } from '../purge/gone.ts';
 import type { Status } from '../status/status.ts';
 import { workflowIdOf } from '../submit/operation-id.ts';
 
@@ -17,17 +18,14 @@ export interface JobsDeps {
 }
 
 const KNOWN_MAX = 10_000;
+const UNREADABLE = 'the job cannot be read now; ask again';
 
 export function createJobs({ storage, status, storeDeadlineMs }: JobsDeps) {
   /** The `uid`s of what came in by this surface; '' = it came by another one. Records never change. */
   const uids = createLru<string>(KNOWN_MAX);
 
   async function read<T>(what: string, work: Promise<T>): Promise<T> {
-    try {
-      return await within(storeDeadlineMs, what, work);
-    } catch (cause) {
-      throw unavailable('the job cannot be read now; ask again', cause);
-    }
+    return await orUnavailable(UNREADABLE, within(storeDeadlineMs, what, work));
   }
 
   async function uidOf(account: string, id: string): Promise<string> {
@@ -50,6 +48,7 @@ export function createJobs({ storage, status, storeDeadlineMs }: JobsDeps) {
       return { operation, status: STANDING[operation.state], result: undefined, error: null };
     const at = { uid, run: operation.run, ordinal: 0 };
     const { lines } = await read('the result', storage.segments.readLines(at, 1));
+    if (lines.length === 0) await orUnavailable(UNREADABLE, refuseGone(storage.records, { account, id }));
     return ended(operation, lines.toString('utf8').trimEnd());
   };
 }

@@ -74,7 +74,10 @@ async function endOf(
   { records, storeDeadlineMs }: PlacesDeps,
   { account, operationId, uid, ageMs }: Place,
 ): Promise<'ended' | 'never_accepted' | null> {
-  const record = await within(storeDeadlineMs, 'a record', records.readRecord(account, operationId));
+  const standing = await within(storeDeadlineMs, 'a record', records.readStanding(account, operationId));
+  // What was purged had ended, and its submission counts on.
+  if (standing !== null && standing.tombstone !== null && runOf(standing.tombstone.uid, uid) > 0) return 'ended';
+  const record = standing?.record ?? null;
   const run = record === null ? 0 : runOf(record.uid, uid);
   const isAccepted =
     run === 1 ||

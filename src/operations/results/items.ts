@@ -3,10 +3,11 @@ import { type Chunk, type ItemFormat, itemBytes, positionOf } from '../../model/
 import { TrancheError } from '../../model/errors.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import { parseExact } from '../../targets/exact-json.ts';
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { neverBegunLine } from '../never-begun.ts';
 import type { ItemView, OperationView } from '../operations.ts';
+import { refuseGone } from '../purge/gone.ts';
 import { csvCell } from '../retry/correction-cells.ts';
 import { correctedRowOf } from '../retry/corrections.ts';
 import type { Status } from '../status/status.ts';
@@ -59,9 +60,7 @@ export function createItems(deps: ItemsDeps): Items {
   }
 
   async function read<T>(work: Promise<T>): Promise<T> {
-    return await within(storeDeadlineMs, 'the item', work).catch((cause: unknown) => {
-      throw unavailable('the item cannot be read now; ask again', cause);
-    });
+    return await orUnavailable('the item cannot be read now; ask again', within(storeDeadlineMs, 'the item', work));
   }
 
   return {
@@ -99,6 +98,7 @@ async function viewOf(deps: ItemsDeps, { operation, record, runs }: Facts, index
   if (operation.state !== 'ended' && operation.run === run) {
     return { ...common, outcome: begun || journals.length > 0 ? 'running' : 'pending', result: null };
   }
+  await refuseGone(deps.storage.records, record);
   const label = deps.targets.labelsOf(record.target, chunk)(position);
   return { ...common, ...decided(neverBegunLine(chunk, position, label)) };
 }

@@ -4,6 +4,7 @@ import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import { indexOfLine, joinLines, splitLines } from '../../storage/segments.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { neverBegunLine } from '../never-begun.ts';
+import { refuseGone } from '../purge/gone.ts';
 import { firstIndexes, inOrder } from './chunk-walk.ts';
 import { chunksOfFirst, chunksOfRun, ordinalOf, type RunChunks } from './runs.ts';
 
@@ -89,15 +90,19 @@ interface Place {
   readonly ended: boolean;
 }
 
-/** A chunk's items with their lines; those without one were never begun where the run has ended. */
+/**
+ * A chunk's items with their lines; those without one were never begun where the run has ended, unless their lines were
+ * deleted under our hands.
+ */
 async function withGaps(
-  { targets }: LinesDeps,
+  { storage, targets }: LinesDeps,
   record: OperationRecord,
   { chunks, ordinal, ended }: Place,
   lines: Buffer,
 ): Promise<TakenUp[]> {
   const chunk = await chunks.read(ordinal);
   const labelOf = targets.labelsOf(record.target, chunk);
+  if (ended) await refuseGone(storage.records, record);
   const standing = splitLines(lines);
   let next = standing.next();
   const all: TakenUp[] = [];

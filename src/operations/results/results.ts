@@ -1,11 +1,13 @@
 /** What became of every item, in input order: the lines of its latest run, and after the end a line for each never begun. */
+import { TrancheError } from '../../model/errors.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import type { ItemOutcome } from '../../model/outcome.ts';
 import { outcomeInLine } from '../../model/result-line.ts';
 import { joinLines, splitLines } from '../../storage/segments.ts';
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, unavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import type { Results, ResultsRequest } from '../operations.ts';
+import { goneError, refuseGone } from '../purge/gone.ts';
 import type { Status } from '../status/status.ts';
 import { mergedLines } from './merged-lines.ts';
 import { readRuns } from './runs.ts';
@@ -25,23 +27,22 @@ export function createResults(deps: ResultsDeps): (request: ResultsRequest) => P
     const complete = operation.state === 'ended';
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
-    const lines = mergedLines(deps, { record, runs, complete, fromIndex: complete ? fromIndex : 0 });
+    const merged = mergedLines(deps, { record, runs, complete, fromIndex: complete ? fromIndex : 0 });
+    const lines = unlessGone(storage, record, merged);
     return { operation, complete, lines: outcome === undefined ? lines : filterLines(lines, outcome) };
   };
 }
 
-/** The whole record: status keeps only what views need. */
+/** The whole record: status keeps only what views need. Throws `gone` where it was purged meanwhile. */
 export async function readRecord(
   { records }: Pick<OperationsStorage, 'records'>,
   { account, id, storeDeadlineMs }: { readonly account: string; readonly id: string; readonly storeDeadlineMs: number },
 ): Promise<OperationRecord> {
-  try {
-    const record = await within(storeDeadlineMs, 'the record', records.readRecord(account, id));
-    if (record !== null) return record;
-  } catch (cause) {
-    throw unavailable('the operation cannot be read now; ask again', cause);
-  }
-  throw unavailable('the operation cannot be read now; ask again', new Error('a known record is gone'));
+  const reading = within(storeDeadlineMs, 'the record', records.readStanding(account, id));
+  const standing = await orUnavailable('the operation cannot be read now; ask again', reading);
+  if (standing === null) throw new TrancheError('not_found', 'there is no such operation');
+  if (standing.tombstone !== null) throw goneError(standing.tombstone);
+  return standing.record;
 }
 
 /** The retries up to the run that was shown. */
@@ -55,6 +56,20 @@ export async function readRetries(
     return await within(storeDeadlineMs, 'the runs', readRuns(records, record, upTo));
   } catch (cause) {
     throw unavailable('the operation cannot be read now; ask again', cause);
+  }
+}
+
+/** What cannot be read any more, because the operation was purged meanwhile, is no fault of the store. */
+async function* unlessGone(
+  { records }: OperationsStorage,
+  record: OperationRecord,
+  lines: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, void> {
+  try {
+    yield* lines;
+  } catch (error) {
+    await refuseGone(records, record);
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Ingest } from '../../ingest/ingest.ts';
 import { reach } from '../../model/crash-point.ts';
-import { TrancheError } from '../../model/errors.ts';
+import { isTrancheError, TrancheError } from '../../model/errors.ts';
 import { RUNS_MAX } from '../../model/limits.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import { correctionPrefix, openName, runChunkPrefix } from '../../storage/keys.ts';
@@ -11,12 +11,13 @@ import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { type Admission, fateUnknown, isFateKnown } from '../limits/admission.ts';
 import type { OperationView, RetryRequest } from '../operations.ts';
 import { readRecord, readRetries } from '../results/results.ts';
+import { refusePurged } from '../purge/late-run.ts';
 import { runStart } from '../results/runs.ts';
 import type { Nudges } from '../running/nudges.ts';
 import type { Starter } from '../running/starter.ts';
 import type { OperationsSettings } from '../settings.ts';
 import type { Status } from '../status/status.ts';
-import { knownRecord, queuedProgress, toView } from '../status/view.ts';
+import { expiryOf, knownRecord, queuedProgress, toView } from '../status/view.ts';
 import { canonicalJson } from '../submit/fingerprint.ts';
 import { newUid } from '../submit/operation-id.ts';
 import { createChosenChunks } from './chosen-chunks.ts';
@@ -209,13 +210,20 @@ async function accept(deps: RetryDeps, record: OperationRecord, run: RunRecord):
       return null;
     }
   } catch (error) {
+      await refusePurged({ storage, settings }, record, run);
     fault = error;
   }
   const standing = await readRun(deps, record, run.run).catch((error: unknown) => {
     fault ??= error;
+    if (isTrancheError(error) && error.code === 'gone') throw error;
     return null;
   });
-  if (standing === null) throw fateUnknown(fault);
+  if (standing === null) {
+    await refusePurged({ storage, settings }, record, run).catch((error: unknown) => {
+      if (isTrancheError(error) && error.code === 'gone') throw error;
+    });
+    throw fateUnknown(fault);
+  }
   // A driver that repeats a lost create finds its own blob standing there.
   return standing.prefix === run.prefix ? null : standing;
 }
@@ -227,12 +235,17 @@ function judge(standing: RunRecord, fingerprint: string): RunRecord {
 }
 
 /** The server has taken the start, or the open marker is the outbox: either way the run will begin. */
-async function begin({ starter, status }: RetryDeps, record: OperationRecord, run: RunRecord): Promise<OperationView> {
+async function begin(
+  { starter, status, settings }: RetryDeps,
+  record: OperationRecord,
+  run: RunRecord,
+): Promise<OperationView> {
   status.enter(record, run);
   const started = await starter.start({ record, run, mode: 'start', again: true });
   reach('retry.workflow_started');
   const known = knownRecord(record);
-  return toView(known, queuedProgress(known, runStart(run)), started);
+  const view = toView(known, queuedProgress(known, runStart(run)), started);
+  return { ...view, expiresAt: expiryOf(run.createdAt, settings.retentionMs) };
 }
 
 /** Whoever accepted it may have died before its start: the reconciler is to look now. */

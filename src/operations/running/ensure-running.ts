@@ -59,8 +59,14 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
   async function closeIfEnded({ record: { account, id, uid }, run }: Wanted): Promise<boolean> {
     const number = run?.run ?? 1;
     if ((await blob('a summary', records.readSummary(account, id, number))) === null) return false;
+    await blob('a marker of its end', records.markEnded({ account, id, uid, run: number }, Date.now()));
     await blob('an open marker', records.deleteOpen(uid, number));
     return true;
+  }
+
+  /** It ended and was purged between our looks: its summary went with it, and the marker is the purge's to delete. */
+  async function isGone({ record: { account, id, uid } }: Wanted): Promise<boolean> {
+    return (await blob('the record', records.readRecord(account, id)))?.uid !== uid;
   }
 
   /** `settle`: somebody ended it; `resume`: it was lost. */
@@ -103,7 +109,7 @@ export function createEnsureRunning({ records, temporal, settings, log }: Ensure
     const found = await describe(wanted);
     if (found === 'running') return LOOK_INTERVAL_MS;
     // It may have ended between the two looks.
-    if (await closeIfEnded(wanted)) return LOOK_INTERVAL_MS;
+    if ((await closeIfEnded(wanted)) || (await isGone(wanted))) return LOOK_INTERVAL_MS;
     reach('reconciler.before_start');
     return found === 'absent' ? await startFirst(wanted) : await startAgain(wanted, found, watch);
   };

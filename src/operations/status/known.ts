@@ -1,13 +1,14 @@
 /** What this process has seen of an operation, and what the store says of it: a status without the workflow. */
 import { TrancheError } from '../../model/errors.ts';
 import type { OperationRecord, Progress, RunRecord } from '../../model/operation.ts';
-import type { Records } from '../../storage/records.ts';
+import type { Records, Standing } from '../../storage/records.ts';
 import { unavailable, within } from '../deadline.ts';
 import { createLru } from '../lru.ts';
 import type { OperationView } from '../operations.ts';
+import { goneError } from '../purge/gone.ts';
 import { firstRun, type RunStart, runStart } from '../results/runs.ts';
 import { mayNameOperation, workflowIdOf } from '../submit/operation-id.ts';
-import { type KnownRecord, knownRecord, queuedProgress, toView } from './view.ts';
+import { expiryOf, type KnownRecord, knownRecord, queuedProgress, toView } from './view.ts';
 
 const KNOWN_MAX = 5_000;
 /** For one blob on the path of a status: the rest of the deadline is the query's. */
@@ -33,7 +34,7 @@ export interface Known {
 }
 
 export interface KnownOperations {
-  /** Throws `not_found`, and `unavailable` where the store is down and nothing is remembered. */
+  /** Throws `not_found`, `gone`, and `unavailable` where the store is down and nothing is remembered. */
   find(account: string, id: string): Promise<Known>;
   remember(record: OperationRecord): Known;
   /** True where its latest run has ended. A store that does not answer leaves what is known as it is. */
@@ -41,6 +42,9 @@ export interface KnownOperations {
   /** An ended operation may have been retried elsewhere: looked for at most every `everyMs`. */
   seekRun(known: Known, everyMs: number): Promise<void>;
   readCheckpoint(known: Known): Promise<void>;
+  /** Throws `gone` or `not_found` where its record is not there any more, as far as the store answers. */
+  seekRecord(known: Known): Promise<void>;
+  forget(account: string, id: string): void;
 }
 
 export function createKnownOperations(records: Records): KnownOperations {
@@ -79,19 +83,30 @@ export function createKnownOperations(records: Records): KnownOperations {
     return true;
   }
 
+  async function seekRecord(known: Known): Promise<void> {
+    const { account, id, uid } = known.record;
+    const reading = records.readStanding(account, id);
+    const standing = await within(BLOB_DEADLINE_MS, 'the record', reading).catch(() => undefined);
+    if (standing === undefined || standing?.record?.uid === uid) return;
+    memory.delete(workflowIdOf(account, id));
+    const { uid: uidNow } = recordOf(standing);
+    throw unavailable('the operation cannot be read now; ask again', new Error(`${uidNow} stands in place of ${uid}`));
+  }
+
   return {
     remember,
     async find(account, id) {
       const known = mayNameOperation(account, id) ? memory.get(workflowIdOf(account, id)) : undefined;
       if (known !== undefined) return known;
-      const record = mayNameOperation(account, id) ? await readRecord(records, account, id) : null;
-      if (record === null) throw new TrancheError('not_found', 'there is no such operation');
-      return remember(record);
+      return remember(recordOf(mayNameOperation(account, id) ? await readStanding(records, account, id) : null));
     },
     readSummary,
+    seekRecord,
+    forget: (account, id) => memory.delete(workflowIdOf(account, id)),
     async seekRun(known, everyMs) {
       if (!known.ended || Date.now() - known.runSoughtAt < everyMs) return;
-      if (await enterNext(known)) await readSummary(known);
+      const [goesOn] = await Promise.all([enterNext(known), seekRecord(known)]);
+      if (goesOn) await readSummary(known);
     },
     async readCheckpoint(known) {
       const { account, id } = known.record;
@@ -102,9 +117,15 @@ export function createKnownOperations(records: Records): KnownOperations {
   };
 }
 
-async function readRecord(records: Records, account: string, id: string): Promise<OperationRecord | null> {
+function recordOf(standing: Standing | null): OperationRecord {
+  if (standing === null) throw new TrancheError('not_found', 'there is no such operation');
+  if (standing.tombstone !== null) throw goneError(standing.tombstone);
+  return standing.record;
+}
+
+async function readStanding(records: Records, account: string, id: string): Promise<Standing | null> {
   try {
-    return await within(RECORD_DEADLINE_MS, 'the record', records.readRecord(account, id));
+    return await within(RECORD_DEADLINE_MS, 'the record', records.readStanding(account, id));
   } catch (cause) {
     throw unavailable('the operation cannot be read now; ask again', cause);
   }
@@ -148,6 +169,8 @@ function isNewer(progress: Progress, shown: Progress): boolean {
 }
 
 /** A run's end is for ever, so a summary is as live as an answer. */
-export function viewOf(known: Known, live: boolean): OperationView {
-  return toView(known.record, known.shown ?? queuedProgress(known.record, known.run), live || known.ended);
+export function viewOf(known: Known, live: boolean, retentionMs: number): OperationView {
+  const progress = known.shown ?? queuedProgress(known.record, known.run);
+  const view = toView(known.record, progress, live || known.ended);
+  return { ...view, expiresAt: expiryOf(progress.endedAt ?? known.run.createdAt, retentionMs) };
 }

@@ -117,7 +117,7 @@ export async function storedViewOf(status: Status, account: string, row: Row): P
   try {
     view = await status.stored(account, row.id, row.run);
   } catch (error) {
-    if (isTrancheError(error) && error.code === 'not_found') return null;
+    if (isTrancheError(error) && (error.code === 'not_found' || error.code === 'gone')) return null;
     throw error;
   }
   // The checkpoint may be older than the row, which carries only the state.

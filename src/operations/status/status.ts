@@ -6,6 +6,7 @@ import type { Records } from '../../storage/records.ts';
 import type { OperationView } from '../operations.ts';
 import type { Nudges } from '../running/nudges.ts';
 import { faultOf, type TemporalLink } from '../running/temporal-link.ts';
+import type { OperationsSettings } from '../settings.ts';
 import { createKnownOperations, enterRun, type Known, type KnownOperations, show, viewOf } from './known.ts';
 import { createProgressQuery, type ProgressQuery } from './progress-query.ts';
 
@@ -15,13 +16,15 @@ const QUIET_MAX_MS = 5_000;
 const YOUNG_CACHE_MS = 50;
 
 export interface Status {
-  /** Throws `not_found`; `unavailable` only where the store is down and this process knows nothing of the operation. */
+  /** Throws `not_found` and `gone`; `unavailable` only where the store is down and this process knows nothing of the operation. */
   get(account: string, id: string): Promise<OperationView>;
   /** Asks the workflow again, whatever was asked before: it has just been told something. */
   fresh(account: string, id: string): Promise<OperationView>;
   /** Without the workflow. `run`: the latest that somebody else knows of; where that is known here, no newer one is sought. */
   stored(account: string, id: string, run?: number): Promise<OperationView>;
   remember(record: OperationRecord): void;
+  /** It has just been purged. */
+  forget(account: string, id: string): void;
   /** A retry has just been accepted. */
   enter(record: OperationRecord, run: RunRecord): void;
 }
@@ -31,12 +34,13 @@ export interface StatusDeps {
   readonly client: Client;
   readonly link: TemporalLink;
   readonly nudges: Nudges;
-  readonly settings: { readonly statusCacheMs: number; readonly statusDeadlineMs: number };
+  readonly settings: Pick<OperationsSettings, 'statusCacheMs' | 'statusDeadlineMs' | 'retentionMs'>;
 }
 
 export function createStatus({ records, client, link, nudges, settings }: StatusDeps): Status {
-  const { statusCacheMs, statusDeadlineMs } = settings;
+  const { statusCacheMs, statusDeadlineMs, retentionMs } = settings;
   const operations = createKnownOperations(records);
+  const view = (known: Known, live: boolean) => viewOf(known, live, retentionMs);
   const ask = createAsk({ operations, query: createProgressQuery(client, link), nudges, statusDeadlineMs });
 
   /** A young operation changes fast and is looked at by few: its status is shared for a tenth of its age at most. */
@@ -62,30 +66,33 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   async function recall(known: Known): Promise<OperationView> {
     if (!known.ended && Date.now() - known.readAt >= statusCacheMs) {
       known.readAt = Date.now();
-      if (!(await operations.readSummary(known))) await operations.readCheckpoint(known);
+      if (!(await operations.readSummary(known))) {
+        await Promise.all([operations.readCheckpoint(known), operations.seekRecord(known)]);
+      }
     }
-    return viewOf(known, false);
+    return view(known, false);
   }
 
   return {
     async get(account, id) {
       const known = await find(account, id);
-      if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return viewOf(known, true);
+      if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return view(known, true);
       const down = link.isDown();
-      if (known.quietUntil === 0 && !down) return viewOf(known, await (known.asking ?? begin(known)));
-      if (Date.now() >= known.quietUntil && !down && known.asking === null) void begin(known);
+      if (known.quietUntil === 0 && !down) return view(known, await (known.asking ?? begin(known)));
+      if (Date.now() >= known.quietUntil && !down && known.asking === null) begin(known).catch(() => {});
       return await recall(known);
     },
     async fresh(account, id) {
       const known = await find(account, id);
-      if (known.ended) return viewOf(known, true);
+      if (known.ended) return view(known, true);
       if (known.quietUntil > Date.now()) return await recall(known);
-      return viewOf(known, await begin(known));
+      return view(known, await begin(known));
     },
     async stored(account, id, run) {
       return await recall(await find(account, id, run));
     },
     remember: operations.remember,
+    forget: operations.forget,
     enter: (record, run) => enterRun(operations.remember(record), run),
   };
 }
@@ -97,12 +104,13 @@ interface AskDeps {
   readonly statusDeadlineMs: number;
 }
 
-/** The answer is true where what is shown now is the truth of this moment. Never throws. */
+/** The answer is true where what is shown now is the truth of this moment. Throws `gone` and `not_found` only. */
 function createAsk({ operations, query, nudges, statusDeadlineMs }: AskDeps): (known: Known) => Promise<boolean> {
   async function afterSilence(known: Known, error: unknown): Promise<boolean> {
     // It may have ended since; if not, nobody works on it and somebody must.
     if (faultOf(error) === 'not_found') {
       if (await operations.readSummary(known)) return true;
+      await operations.seekRecord(known);
       nudges.add(openName(known.record.uid, known.run.run));
     }
     known.quietUntil = Date.now() + Math.min(QUIET_MAX_MS, QUIET_MIN_MS * 2 ** known.silences++);

@@ -32,6 +32,11 @@ export function queuedProgress(record: KnownRecord, { run, base, createdAt }: Ru
 export function toView(record: KnownRecord, progress: Progress, live: boolean): OperationView {
   const { id, target, account, input, metadata, createdAt, expiresAt, traceId } = record;
   const { outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
+/** RFC 3339: when what ended at `endedAt` may go. Of what goes on, counted from its beginning: the earliest. */
+export function expiryOf(endedAt: string, retentionMs: number): string {
+  return new Date(Date.parse(endedAt) + retentionMs).toISOString();
+}
+
   const { priority, scheduledAt } = { ...record, ...progress.amended };
   // Its time may have come with nobody there to say so.
   const state = progress.state === 'scheduled' && !isAhead(scheduledAt, Date.now()) ? 'queued' : progress.state;

@@ -6,10 +6,12 @@ import { isAhead, type OperationRecord } from '../../model/operation.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
 import { readSubmitFields, refusePast } from '../../model/submit-fields.ts';
+import type { Standing } from '../../storage/records.ts';
 import { orUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { type Acceptance, type Admission, fateUnknown, isFateKnown } from '../limits/admission.ts';
 import type { FormFields, OperationView, SubmitPolicy, SubmitRequest } from '../operations.ts';
+import { goneError, refuseGone } from '../purge/gone.ts';
 import type { Starter } from '../running/starter.ts';
 import type { OperationsSettings } from '../settings.ts';
 import type { Status } from '../status/status.ts';
@@ -19,7 +21,6 @@ import { claimKeyless } from './keyless.ts';
 import { newUid, operationIdOf } from './operation-id.ts';
 import { createStaging, type Staging } from './staging.ts';
 
-const DAY_MS = 86_400_000;
 /** The middle of Temporal's five. */
 const PRIORITY_DEFAULT = 3;
 
@@ -132,7 +133,7 @@ async function draft(deps: SubmitDeps, request: SubmitRequest, received: Receive
     priority: policy.priority ?? PRIORITY_DEFAULT,
     createdAt: new Date(now).toISOString(),
     scheduledAt,
-    expiresAt: new Date(now + deps.settings.retentionDays * DAY_MS).toISOString(),
+    expiresAt: new Date(now + deps.settings.retentionMs).toISOString(),
     submittedBy: request.submittedBy,
     traceId: request.traceId,
     inlineChunk: staging.inlineChunk(),
@@ -150,8 +151,8 @@ async function lateReplay(
 ): Promise<Acceptance | null> {
   const { account, id, scheduledAt } = record;
   if (request.readFields !== undefined || scheduledAt === null || isAhead(scheduledAt, arrivedAtMs)) return null;
-  const reading = within(settings.storeDeadlineMs, 'the record', storage.records.readRecord(account, id));
-  const standing = await keep('the record', reading);
+  const reading = within(settings.storeDeadlineMs, 'the record', storage.records.readStanding(account, id));
+  const standing = recordIn(await keep('the record', reading), record);
   if (standing !== null) return { record, standing };
   refusePast(scheduledAt, arrivedAtMs);
   return null;
@@ -202,18 +203,26 @@ async function accept({ storage, settings }: SubmitDeps, record: OperationRecord
   } catch (error) {
     fault = error;
   }
-  const reading = records.readRecord(record.account, record.id);
-  const standing = await within(settings.storeDeadlineMs, 'the record', reading).catch((error: unknown) => {
+  const reading = records.readStanding(record.account, record.id);
+  const found = await within(settings.storeDeadlineMs, 'the record', reading).catch((error: unknown) => {
     fault ??= error;
     return null;
   });
+  const standing = recordIn(found, record);
   if (standing === null) throw fateUnknown(fault);
   // A driver that repeats a lost create finds its own blob standing there.
   return standing.uid === record.uid ? { record, standing: null } : { record, standing };
 }
 
+/** As long as a tombstone stands, the same request gets what a reader of the operation gets: it is not done again. */
+function recordIn(standing: Standing | null, sent: OperationRecord): OperationRecord | null {
+  if (standing === null || standing.tombstone === null) return standing?.record ?? null;
+  judge(standing.tombstone, sent);
+  throw goneError(standing.tombstone);
+}
+
 /** The key decides too: a client's own key may look like the name made from another's. */
-function judge(standing: OperationRecord, sent: OperationRecord): void {
+function judge(standing: Pick<OperationRecord, 'fingerprint' | 'key'>, sent: OperationRecord): void {
   if (standing.fingerprint === sent.fingerprint && standing.key === sent.key) return;
   throw new TrancheError(
     'idempotency_key_reused',
@@ -245,6 +254,8 @@ async function replay(
   // A retry goes on: the same operation, whatever its run.
   if (summary !== null) return await status.get(account, id);
   if (!starter.hasStarted(standing, 1)) {
+    // Its summary may have gone with it.
+    await read('the record', refuseGone(records, standing));
     const checkpoint = await read('the checkpoint', records.readCheckpoint(account, id));
     const mode = checkpoint === null ? 'start' : 'resume';
     if (!(await starter.start({ record: standing, run: null, mode, again: false }))) return last;
