@@ -93,6 +93,8 @@ export interface Submitted {
   readonly items: number;
   /** Epoch ms; null = at once. */
   readonly scheduledAtMs: number | null;
+  /** It has a failure policy or a deadline: it may pause or end with nobody asking. */
+  readonly mayStopItself: boolean;
 }
 
 /** What a retry asked for. */

@@ -249,7 +249,9 @@ function factsOf(submission: Submission): Submitted {
   const hash = createHash('sha256')
     .update(JSON.stringify([surface, target, query]))
     .update(bytes);
-  return { surface, target, key, items, scheduledAtMs, payload: submission.payload ?? hash.digest('hex').slice(0, 16) };
+  const mayStopItself = Object.keys(query).some((name) => /^maxFailure|^deadline/.test(name));
+  const payload = submission.payload ?? hash.digest('hex').slice(0, 16);
+  return { surface, target, key, items, scheduledAtMs, payload, mayStopItself };
 }
 
 /** Where no answer came, the key may still say what it would have named. */
