@@ -82,7 +82,12 @@ function createEngine(run: ItemsRun, finish: (end: SliceEnd) => void) {
 
   const closedUntilMs = (): number => vendor?.closedUntil() ?? 0;
   const closing = (): boolean =>
-    control.calledHome() || control.endingSoon() || sawOutage || journal.failure() !== null || Date.now() >= boxEndMs;
+    control.calledHome() ||
+    control.endingSoon() ||
+    sawOutage ||
+    journal.failure() !== null ||
+    Date.now() >= boxEndMs ||
+    run.isSpent();
 
   function pump(): void {
     if (ended) return;

@@ -15,6 +15,8 @@ export interface AttemptDeps {
   readonly control: Control;
   /** Null for targets that call nobody. */
   readonly vendor: Vendor | null;
+  /** So much has failed that nothing more is to begin before the operation was asked. */
+  readonly isSpent: () => boolean;
   readonly log: Log;
 }
 

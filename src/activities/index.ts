@@ -5,6 +5,7 @@ import { createFinalize } from './finalize.ts';
 import { createSettle } from './settle.ts';
 import { createSlice } from './slice.ts';
 import { createSurvey } from './survey.ts';
+import { createTellHalt } from './tell-halt.ts';
 
 export type Activities = ReturnType<typeof createActivities>;
 
@@ -14,6 +15,7 @@ export function createActivities(deps: ActivityDeps) {
     slice: createSlice(deps),
     settle: createSettle(deps),
     survey: createSurvey(deps),
+    tellHalt: createTellHalt(deps),
     ...createFinalize(deps),
   };
 }

@@ -2,8 +2,9 @@
 import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
 import { reach } from '../model/crash-point.ts';
+import { isSpent, since, standingOf } from '../model/failure-policy.ts';
 import { addTallies, EMPTY_TALLY, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
-import type { OperationEnd, SliceAnswer, SliceInput } from '../model/workflow-contract.ts';
+import type { OperationEnd, SliceAnswer, SliceInput, SliceLimit } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
@@ -106,7 +107,19 @@ async function runSlice({ deps, input, target, control, lease, isTooMany }: Part
     const callbackUrl = callbackUrlOf(deps, input, target, chunk);
     const sentAway = vendor !== null && makesWait(vendor) && isTooMany();
     const boxed = sentAway ? { ...input, boxMs: 0 } : input;
-    const sliceRun = { input: boxed, target, rows, reader, journal, lease, control, vendor, log: deps.log };
+    const spent = spentBy(rows, input.limit);
+    const sliceRun = {
+      input: boxed,
+      target,
+      rows,
+      reader,
+      journal,
+      lease,
+      control,
+      vendor,
+      isSpent: spent,
+      log: deps.log,
+    };
     const ended =
       target.applyBatch === undefined
         ? await applyItems({ ...sliceRun, inbox, callbackUrl })
@@ -136,6 +149,12 @@ async function runSlice({ deps, input, target, control, lease, isTooMany }: Part
 
 function makesWait(vendor: Vendor): boolean {
   return vendor.pressure() !== null || vendor.health.down || vendor.closedUntil() > Date.now();
+}
+
+/** True once this slice has used up what its chunk may fail: it comes home, and the operation decides. */
+function spentBy(rows: Rows, limit: SliceLimit | undefined): () => boolean {
+  if (limit === undefined) return () => false;
+  return () => isSpent(limit.allowance, since(limit.from, standingOf(rows.tally())));
 }
 
 /** Exclusive create decides between two slices of one chunk; who comes second adopts what stands there. */
@@ -176,6 +195,7 @@ async function endOperation(deps: ActivityDeps, input: SliceInput, end: Operatio
     running: 0,
     throttle: null,
     amended,
+    ...(end.deadline === undefined ? {} : { deadline: end.deadline }),
     startedAt: end.startedAt,
     endedAt: now,
     asOf: now,

@@ -38,6 +38,8 @@ export function createSurvey(deps: Pick<ActivityDeps, 'records' | 'segments'>) {
       revision: (last?.revision ?? 0) + 1_000,
       startedAt: last?.startedAt ?? null,
       amended: last?.amended ?? {},
+      ...(last?.halt === undefined ? {} : { halt: last.halt }),
+      ...(last?.countedFrom === undefined ? {} : { countedFrom: last.countedFrom }),
       nextChunk: begunAtMost,
       tally: finished,
       open: open.filter(({ ordinal }) => ordinal < begunAtMost),

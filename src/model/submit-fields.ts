@@ -1,5 +1,6 @@
 /** What a client may say beside the items, as text fields: a query string, or the form fields of a multipart body. */
 import { TrancheError } from './errors.ts';
+import { FAILURE_ACTIONS, type FailureAction, type FailureLimits } from './failure-policy.ts';
 import { METADATA_BYTES_MAX, METADATA_DEPTH_MAX } from './limits.ts';
 import { type Amendment, isAhead } from './operation.ts';
 
@@ -11,6 +12,11 @@ export const SUBMIT_FIELDS = [
   'concurrency',
   'callsPerSecond',
   'maximumAttempts',
+  'maxFailures',
+  'maxFailurePercent',
+  'minSample',
+  'onFailureLimit',
+  'deadline',
   'metadata',
 ] as const;
 
@@ -20,13 +26,20 @@ const INTEGER_BOUNDS = {
   concurrency: { from: 1, to: 1_000 },
   callsPerSecond: { from: 1, to: 100_000 },
   maximumAttempts: { from: 1, to: 100 },
+  maxFailures: { from: 0, to: 999_999_999 },
+  minSample: { from: 1, to: 999_999_999 },
 } as const;
 type IntegerField = keyof typeof INTEGER_BOUNDS;
+
+type Policy = { readonly [name in IntegerField]?: number } & FailureLimits & {
+    /** RFC 3339, of any time (`refuseDeadline`). */
+    readonly deadline?: string;
+  };
 
 export interface SubmitFields {
   readonly target: string | null;
   /** Absent members leave the choice to the target. */
-  readonly policy: { readonly [name in IntegerField]?: number };
+  readonly policy: Policy;
   /** RFC 3339, of any time (`refusePast`); null: not given. */
   readonly scheduledAt: string | null;
   /** null: not given, which differs from `{}` where a query and a form are merged. */
@@ -43,29 +56,56 @@ export function readSubmitFields(fields: Readonly<Record<string, string>>): Subm
     const text = fields[name];
     if (text !== undefined) policy[name] = readInteger(name, text);
   }
-  const metadata = fields['metadata'];
-  const scheduledAt = fields['scheduledAt'];
+  const { metadata, scheduledAt, maxFailurePercent, onFailureLimit, deadline } = fields;
   return {
     target: fields['target'] ?? null,
-    policy,
-    scheduledAt: scheduledAt === undefined ? null : readTime(scheduledAt),
+    policy: {
+      ...policy,
+      ...(maxFailurePercent === undefined ? {} : { maxFailurePercent: readPercent(maxFailurePercent) }),
+      ...(onFailureLimit === undefined ? {} : { onFailureLimit: readAction(onFailureLimit) }),
+      ...(deadline === undefined ? {} : { deadline: readTime('deadline', deadline) }),
+    },
+    scheduledAt: scheduledAt === undefined ? null : readTime('scheduledAt', scheduledAt),
     metadata: metadata === undefined ? null : readMetadata(metadata),
   };
 }
 
 /** The same bounds for what is changed later. Throws `invalid_policy` that names the field. */
-export function readAmendment({ concurrency, callsPerSecond, priority, scheduledAt }: Amendment): Amendment {
+export function readAmendment(amendment: Amendment): Amendment {
+  const { concurrency, callsPerSecond, priority, scheduledAt, maxFailures, maxFailurePercent, deadline } = amendment;
   return {
     ...(concurrency === undefined ? {} : { concurrency: checkInteger('concurrency', concurrency) }),
-    ...(callsPerSecond === undefined ? {} : { callsPerSecond: readCap(callsPerSecond) }),
+    ...(callsPerSecond === undefined
+      ? {}
+      : { callsPerSecond: orNull(callsPerSecond, (value) => checkInteger('callsPerSecond', value)) }),
     ...(priority === undefined ? {} : { priority: checkInteger('priority', priority) }),
-    ...(scheduledAt === undefined ? {} : { scheduledAt: readTime(scheduledAt) }),
+    ...(scheduledAt === undefined ? {} : { scheduledAt: readTime('scheduledAt', scheduledAt) }),
+    ...(maxFailures === undefined
+      ? {}
+      : { maxFailures: orNull(maxFailures, (value) => checkInteger('maxFailures', value)) }),
+    ...(maxFailurePercent === undefined ? {} : { maxFailurePercent: orNull(maxFailurePercent, checkPercent) }),
+    ...(deadline === undefined ? {} : { deadline: orNull(deadline, (text) => readTime('deadline', text)) }),
   };
 }
 
-/** null: no cap any more. */
-function readCap(callsPerSecond: number | null): number | null {
-  return callsPerSecond === null ? null : checkInteger('callsPerSecond', callsPerSecond);
+/** null: no such limit any more. */
+function orNull<Value>(value: Value | null, check: (value: Value) => Value): Value | null {
+  return value === null ? null : check(value);
+}
+
+function readPercent(text: string): number {
+  return checkPercent(/^\d{1,3}(?:\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN);
+}
+
+function checkPercent(value: number): number {
+  if (value >= 0 && value <= 100) return value;
+  throw invalid('maxFailurePercent', 'maxFailurePercent must be a number from 0 to 100');
+}
+
+function readAction(text: string): FailureAction {
+  const action = FAILURE_ACTIONS.find((name) => name === text);
+  if (action !== undefined) return action;
+  throw invalid('onFailureLimit', `onFailureLimit must be one of: ${FAILURE_ACTIONS.join(', ')}`);
 }
 
 function readInteger(name: IntegerField, text: string): number {
@@ -122,9 +162,18 @@ export function refusePast(scheduledAt: string | null, nowMs: number): void {
   if (scheduledAt !== null && !isAhead(scheduledAt, nowMs)) throw invalid('scheduledAt', 'scheduledAt is in the past');
 }
 
-function readTime(text: string): string {
+/** What nobody could keep is refused: a deadline that has passed, or that comes before the work. Throws `invalid_policy`. */
+export function refuseDeadline(deadline: string | null, scheduledAt: string | null, nowMs: number): void {
+  if (deadline === null) return;
+  if (!isAhead(deadline, nowMs)) throw invalid('deadline', 'deadline is in the past');
+  if (isAhead(scheduledAt, Date.parse(deadline) - 1)) {
+    throw invalid('deadline', 'deadline must be later than scheduledAt');
+  }
+}
+
+function readTime(name: 'scheduledAt' | 'deadline', text: string): string {
   if (isTimestamp(text)) return new Date(text).toISOString();
-  throw invalid('scheduledAt', 'scheduledAt must be an RFC 3339 date and time with an offset');
+  throw invalid(name, `${name} must be an RFC 3339 date and time with an offset`);
 }
 
 function invalid(parameter: string, detail: string, cause?: unknown): TrancheError {

@@ -1,6 +1,7 @@
 /** The verbs that every surface calls. Surfaces parse and render; what happens, happens here. */
 import type { Readable } from 'node:stream';
 import type { AuditEntry } from '../model/audit.ts';
+import type { FailureLimits, FailurePolicy, Halt } from '../model/failure-policy.ts';
 import type {
   Amendment,
   Counts,
@@ -18,11 +19,13 @@ import type { Vendors } from './vendors/vendors.ts';
 export type { TargetView } from '../targets/target-views.ts';
 
 /** Policy as the client gives it (query or form fields), already parsed by the surface. Absent = the target's. */
-export interface SubmitPolicy {
+export interface SubmitPolicy extends FailureLimits {
   readonly concurrency?: number;
   readonly callsPerSecond?: number;
   readonly maximumAttempts?: number;
   readonly priority?: number;
+  /** RFC 3339; beyond it nothing is begun. */
+  readonly deadline?: string;
 }
 
 export interface SubmitRequest {
@@ -94,6 +97,8 @@ export interface RetryRequest {
     readonly contentType: string;
     readonly contentEncoding: string | null;
   } | null;
+  /** RFC 3339, of the new run alone; absent = none. */
+  readonly deadline?: string;
   readonly actor: Actor;
   readonly signal: AbortSignal;
 }
@@ -136,6 +141,12 @@ export interface OperationView {
     readonly etaSeconds: number | null;
   };
   readonly throttle: Throttle | null;
+  /** As amended; null where it has none. */
+  readonly policy: FailurePolicy | null;
+  /** Of the run that is shown. */
+  readonly deadline: string | null;
+  /** Why the service itself paused or ended it; null where it did not, or where it was resumed. */
+  readonly halt: Halt | null;
   readonly input: InputFacts;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly priority: number;

@@ -52,7 +52,7 @@ export const { settle, survey } = proxyActivities<Activities>({
 });
 
 /** Small writes run in the worker that decides them: no trip over the server, one marker in the history. */
-export const { checkpoint, finalize } = proxyLocalActivities<Activities>({
+export const { checkpoint, finalize, tellHalt } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '30s',
   retry: RETRY,
 });

@@ -9,6 +9,7 @@ import type {
   OperationEnd,
   OperationRef,
   SliceAnswer,
+  SliceLimit,
   YieldRequest,
 } from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
@@ -53,11 +54,15 @@ export interface ChunkWork {
   readonly amended: Amendment;
   /** Asked before every slice; see `SliceInput.ends`. */
   readonly ends: () => OperationEnd | null;
+  /** Asked before every slice; null = it may fail as it will. */
+  readonly limit: (state: ChunkState) => SliceLimit | null;
   readonly gate: Gate;
   /** Called after every slice. */
   readonly report: (state: ChunkState, throttle: Throttle | null) => void;
   /** True: end between two slices (history grows long, or a place is needed). */
   readonly mustLeave: () => boolean;
+  /** True: end now, whatever is to be waited for: what has failed must be told. */
+  readonly mustTell: (state: ChunkState) => boolean;
 }
 
 /** Not done: called home, or (`state.awaits`) nothing can be done but wait for callbacks. */
@@ -74,6 +79,7 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
     work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
     if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
     if (state.awaits !== undefined && answer !== 'lost') break;
+    if (work.mustTell(state)) break;
     const pause = waitMs(state, answer === 'lost' ? null : answer, Date.now());
     if (pause > 0) await condition(work.gate.leaving, pause);
     if (work.mustLeave()) break;
@@ -89,10 +95,12 @@ async function oneSlice(
 ): Promise<SliceAnswer | 'lost' | 'not_begun'> {
   const { ref, plan, run, source, callsPerSecond } = work;
   const ends = work.ends();
+  const limit = work.limit(state);
   const { ordinal, boxMs, probe, lost } = state;
+  const bounds = { boxMs, ...(limit === null ? {} : { limit }) };
   try {
     return await work.gate.run(() =>
-      slice({ version: 1, ref, plan, run, ordinal, source, boxMs, probe, lost, callsPerSecond, ends }),
+      slice({ version: 1, ref, plan, run, ordinal, source, ...bounds, probe, lost, callsPerSecond, ends }),
     );
   } catch (error) {
     // A slice that has begun returns what it did; only one that has not is cancelled as such.

@@ -9,6 +9,7 @@ import {
 import { decidedItems, type Throttle } from '../model/operation.ts';
 import type { ChunkAnswer, ChunkInput, ChunkState } from '../model/workflow-contract.ts';
 import { createGate, workChunk } from './chunk-loop.ts';
+import { createChunkBudget } from './failure-watch.ts';
 import { progressSignal, yieldSignal } from './signals.ts';
 
 /** At most one signal per chunk in this time: Temporal allows 10,000 a run, and each wakes the parent. */
@@ -24,11 +25,16 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
     const report = createReporter(input);
     // The priority is that of the child itself.
     const fixed = { ref, plan, run, source, itemsOf: () => input.items, callsPerSecond, amended: {} };
-    const work = { ...fixed, ends: () => null, gate, report, mustLeave };
+    const budget = createChunkBudget(input.allowance, input.state.tally);
+    const bounds = { limit: budget.limit, mustTell: budget.isSpent };
+    const work = { ...fixed, ends: () => null, ...bounds, gate, report, mustLeave };
     const answer = await workChunk(work, input.state);
     // Its operation knows best when callbacks are to be looked for.
     if (answer.done || gate.leaving() || answer.state.awaits !== undefined) return answer;
-    return await continueAsNew<typeof chunk>({ ...input, state: answer.state });
+    if (budget.isSpent(answer.state)) return answer;
+    const allowance = budget.left(answer.state.tally);
+    const bounded = allowance === undefined ? input : { ...input, allowance };
+    return await continueAsNew<typeof chunk>({ ...bounded, state: answer.state });
   });
 }
 

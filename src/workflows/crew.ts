@@ -7,12 +7,14 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { FailureAllowance } from '../model/failure-policy.ts';
 import type { Amendment } from '../model/operation.ts';
 import type { ChunkAnswer, ChunkState, OperationInput, YieldRequest } from '../model/workflow-contract.ts';
 import { prioritize } from './activities.ts';
 import { createAlarm } from './alarm.ts';
 import { chunk as chunkWorkflow } from './chunk.ts';
 import { createGate, workChunk } from './chunk-loop.ts';
+import { limitOf } from './failure-watch.ts';
 import type { Ledger } from './ledger.ts';
 import { amendPlan, windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';
@@ -49,7 +51,8 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   let leaving = false;
 
   const isDue = () => (waiting.nextAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now();
-  const terms = { input, amended, callsPerSecond: share };
+  const allow = (state: ChunkState) => ledger.failures.allow(state, { plan, window });
+  const terms = { input, amended, callsPerSecond: share, allow };
   const own = directly(terms, ledger, () => working >= window && isDue());
   const children = chunkItems.length <= plan.directChunksMax ? own : asChild(terms);
   for (const chunk of ledger.openChunks()) {
@@ -130,6 +133,8 @@ interface Terms {
   readonly input: OperationInput;
   readonly amended: Amendment;
   readonly callsPerSecond: number | null;
+  /** What the chunk may add to the run's failures; asked as late as can be. */
+  readonly allow: (state: ChunkState) => FailureAllowance | undefined;
 }
 
 interface Employer {
@@ -138,7 +143,7 @@ interface Employer {
 }
 
 /** `isNeeded`: somebody waits for a place, which is given up between two slices. */
-function directly({ input, amended, callsPerSecond }: Terms, ledger: Ledger, isNeeded: () => boolean): Employer {
+function directly({ input, amended, callsPerSecond, allow }: Terms, ledger: Ledger, isNeeded: () => boolean): Employer {
   const { ref, plan, run, source, chunkItems } = input;
   const itemsOf = (ordinal: number) => chunkItems[ordinal] ?? 0;
   const gate = createGate();
@@ -146,14 +151,18 @@ function directly({ input, amended, callsPerSecond }: Terms, ledger: Ledger, isN
   const mustLeave = () => isNeeded() || workflowInfo().historyLength > plan.historyEventsMax;
   const report = (chunk: ChunkState, throttle: Parameters<Ledger['report']>[2]) =>
     ledger.report(chunk.ordinal, chunk.tally, throttle);
-  const work = { ref, plan, run, source, itemsOf, callsPerSecond, amended, ends, gate, report, mustLeave };
+  const limit = (chunk: ChunkState) => limitOf(allow(chunk), chunk.tally);
+  // Every report is heard at once.
+  const mustTell = () => false;
+  const bounds = { ends, limit, mustLeave, mustTell };
+  const work = { ref, plan, run, source, itemsOf, callsPerSecond, amended, ...bounds, gate, report };
   return {
     work: (state) => workChunk(work, state),
     callHome: (how) => gate.close(how),
   };
 }
 
-function asChild({ input, amended, callsPerSecond }: Terms): Employer {
+function asChild({ input, amended, callsPerSecond, allow }: Terms): Employer {
   const { ref, plan, run, chunkItems, source } = input;
   const children = new Set<ChildWorkflowHandle<typeof chunkWorkflow>>();
   let leaving: YieldRequest | null = null;
@@ -163,12 +172,14 @@ function asChild({ input, amended, callsPerSecond }: Terms): Employer {
   };
   return {
     async work(state) {
+      const allowance = allow(state);
+      const bounds = { callsPerSecond, ...(allowance === undefined ? {} : { allowance }) };
       const child = await startChild(chunkWorkflow, {
         ...prioritize(amended),
         workflowId: `${ref.account}/${ref.id}/${run}.${state.ordinal}`,
         workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
-        args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, source, callsPerSecond, state }],
+        args: [{ version: 1, ref, plan, run, items: chunkItems[state.ordinal] ?? 0, source, ...bounds, state }],
       });
       children.add(child);
       if (leaving !== null) sendHome(child, leaving);

@@ -1,5 +1,6 @@
 /** What an operation workflow knows of itself: counts, state, revision; answers the query, keeps the checkpoint. */
 import { upsertSearchAttributes } from '@temporalio/workflow';
+import { amendedPolicy } from '../model/failure-policy.ts';
 import {
   type Amendment,
   addTallies,
@@ -20,7 +21,8 @@ import type {
   SurveyAnswer,
 } from '../model/workflow-contract.ts';
 import { checkpoint, finalize } from './activities.ts';
-import { afterLoss, changesWork, freshChunk, runningItems, sumTallies } from './progress.ts';
+import { createFailureWatch } from './failure-watch.ts';
+import { afterLoss, changesWork, deadlineOf, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
 const CHECKPOINT_EVERY_MS = 5_000;
@@ -55,6 +57,14 @@ export function createLedger(input: OperationInput) {
 
   const scheduledAt = () => amended.scheduledAt ?? input.scheduledAt;
   const tally = () => sumTallies(finished, open.values());
+  const failures = createFailureWatch(input, {
+    policy: () => amendedPolicy(plan.failure, amended),
+    tally,
+    open,
+    mayHalt: () => state !== 'cancelling' && decidedItems(tally()) < input.total,
+    changed: () => touch('save'),
+  });
+  const deadline = () => deadlineOf(input, amended);
   const progress = (): Progress => ({
     version: 1,
     run,
@@ -67,6 +77,8 @@ export function createLedger(input: OperationInput) {
     throttle,
     amended,
     ...(pausedAhead ? { pausedAhead: true } : {}),
+    ...deadline(),
+    ...failures.kept(),
     startedAt,
     asOf: new Date().toISOString(),
   });
@@ -87,11 +99,12 @@ export function createLedger(input: OperationInput) {
   }
 
   /** Every change passes here. The checkpoint is for readers who find no worker: it may be five seconds old. */
-  function touch(): void {
+  function touch(how?: 'save'): void {
     revision++;
     if (!listedAsRunning && state === 'running' && Date.now() - beganAtMs >= LISTED_AFTER_MS) listAsRunning();
     const due = state === 'paused' || Date.now() - checkpointedAtMs >= CHECKPOINT_EVERY_MS;
     if (saving === null && due && informed && state !== 'ended') void save();
+    if (how === 'save') void save();
   }
 
   /** Resolves once the checkpoint says what is true now, or something later. */
@@ -116,6 +129,8 @@ export function createLedger(input: OperationInput) {
   return {
     progress,
     tally,
+    deadline: () => deadline().deadline ?? null,
+    failures,
     amended: () => amended,
     hasBegun: () => startedAt !== null,
     isOpen: (ordinal: number) => open.has(ordinal),
@@ -136,8 +151,7 @@ export function createLedger(input: OperationInput) {
 
     keepPause(paused: boolean): void {
       pausedAhead = paused;
-      touch();
-      void save();
+      touch('save');
     },
 
     /** True where those at work must work otherwise from now on. What was scheduled and has begun stays so. */
@@ -145,8 +159,8 @@ export function createLedger(input: OperationInput) {
       const before = amended;
       const schedule = scheduledAt === undefined || startedAt !== null ? {} : { scheduledAt };
       amended = { ...before, ...others, ...schedule };
-      touch();
-      void save();
+      touch('save');
+      failures.judge();
       return startedAt !== null && changesWork(before, amended);
     },
 
@@ -183,12 +197,14 @@ export function createLedger(input: OperationInput) {
       open.set(ordinal, { ...chunk, tally: reported });
       throttle = cause;
       touch();
+      failures.judge();
     },
 
     /** A chunk whose child was ended from outside: what it last reported stands. */
     lose(begun: ChunkState): ChunkState {
       const lost = afterLoss(open.get(begun.ordinal) ?? begun);
       open.set(lost.ordinal, lost);
+      failures.cameHome(lost.ordinal);
       touch();
       return lost;
     },
@@ -196,7 +212,9 @@ export function createLedger(input: OperationInput) {
     /** A chunk came home with work left. */
     shelve(chunk: ChunkState): void {
       open.set(chunk.ordinal, chunk);
+      failures.cameHome(chunk.ordinal);
       touch();
+      failures.judge();
     },
 
     /** What the slice that ends the operation writes into its summary: room is left for changes until then. */
@@ -204,6 +222,7 @@ export function createLedger(input: OperationInput) {
       startedAt: startedAt ?? new Date().toISOString(),
       base: input.base,
       amended,
+      ...deadline(),
       revision: revision + REVISIONS_LEFT,
     }),
 
@@ -211,8 +230,10 @@ export function createLedger(input: OperationInput) {
       summary = written;
       open.delete(chunk.ordinal);
       finished = addTallies(finished, chunk.tally);
+      failures.cameHome(chunk.ordinal);
       throttle = open.size === 0 ? null : throttle;
       touch();
+      failures.judge();
     },
 
     add(more: Tally): void {
@@ -229,6 +250,7 @@ export function createLedger(input: OperationInput) {
       startedAt = found.startedAt ?? (found.nextChunk > 0 ? new Date().toISOString() : null);
       state = startedAt === null || state !== 'scheduled' ? state : 'running';
       pausedAhead = startedAt === null && (found.paused || pausedAhead);
+      failures.adopt(found);
       informed = true;
       touch();
     },
@@ -242,14 +264,17 @@ export function createLedger(input: OperationInput) {
       paused,
       prepared,
       amended,
+      ...failures.kept(),
     }),
 
     /** `ended` is shown only once the summary stands. */
     async end(early: boolean): Promise<void> {
+      failures.end(early);
       const standing = summary ?? (await writeSummary(early));
       const { outcome, endedAt } = standing;
       // What came too late to be written there has changed nothing.
       amended = standing.amended ?? {};
+      failures.show(standing);
       pausedAhead = false;
       state = 'ended';
       throttle = null;

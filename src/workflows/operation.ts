@@ -14,14 +14,12 @@ import { decidedItems, EMPTY_TALLY, sumItems } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
 import { prepareActivity, settle, survey } from './activities.ts';
 import { createCrew } from './crew.ts';
+import { keepDeadline } from './deadline.ts';
 import { bringUpToDate } from './former-input.ts';
 import { createLedger, type Ledger } from './ledger.ts';
-import { freshChunk, widestPlan } from './progress.ts';
+import { freshChunk, SLEEP_MAX_MS, widestPlan } from './progress.ts';
 import { progressQuery, stateAttributes } from './signals.ts';
 import { listen, type Wishes } from './wishes.ts';
-
-/** Far times are slept to in steps: a timer of centuries overflows the server's. */
-const SLEEP_MAX_MS = 30 * 86_400_000;
 
 /** Thousands may wait for callbacks when they are cancelled. */
 const SETTLED_AT_ONCE = 8;
@@ -38,6 +36,7 @@ export async function operation(given: OperationInput): Promise<void> {
 async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Promise<void> {
   if (input.carried === null && !(await lookBack(input, ledger, wishes))) return;
   setHandler(progressQuery, ledger.progress);
+  keepDeadline(ledger, wishes);
   const historyIsLong = () =>
     workflowInfo().historyLength > input.plan.historyEventsMax || workflowInfo().continueAsNewSuggested;
   const passOn = () => continueAsNew<typeof operation>({ ...input, carried: ledger.carry(wishes.paused) });
@@ -47,10 +46,15 @@ async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Prom
     else if (wishes.paused) await rest(ledger, { wishes, historyIsLong });
     else if (ledger.needsPreparing()) await prepareChunks(input, ledger, wishes);
     else await workUntilCalled(input, ledger, { wishes, historyIsLong });
-    if (historyIsLong() && !wishes.cancelled && !ledger.finished()) return await passOn();
+    if (!historyIsLong() || wishes.cancelled || ledger.finished()) continue;
+    if (ledger.failures.told() !== null) await ledger.failures.told();
+    if (!wishes.cancelled) return await passOn();
   }
   if (wishes.cancelled) await giveUpTheRest(input, ledger);
-  await ledger.end(wishes.cancelled && !allDecidedBySlices(input, ledger));
+  const early = wishes.cancelled && !allDecidedBySlices(input, ledger);
+  // What the service itself did stands in the audit trail before the workflow that did it is gone.
+  if (ledger.failures.told() !== null) await ledger.failures.told();
+  await ledger.end(early);
 }
 
 interface Bounds {
@@ -76,9 +80,11 @@ async function lookBack(input: OperationInput, ledger: Ledger, wishes: Wishes): 
   if (log.ended) return false;
   const found = { ...log, paused: log.paused && !wishes.resumed };
   ledger.adopt(found);
+  if (wishes.resumed) ledger.failures.lift();
   if (found.paused) wishes.paused = true;
   if (input.mode !== 'resume' || found.cancelled) wishes.cancel();
   else if (ledger.hasBegun()) upsertSearchAttributes(stateAttributes('running', null));
+  ledger.failures.judge();
   return true;
 }
 
@@ -133,6 +139,7 @@ async function workUntilCalled(
   { wishes, historyIsLong }: Bounds,
 ): Promise<void> {
   wishes.amended = false;
+  ledger.failures.countAfresh();
   const crew = createCrew(input, ledger);
   wishes.onArrival = crew.tell;
   const called = () => wishes.cancelled || wishes.paused || wishes.amended;

@@ -4,16 +4,19 @@ import {
   addTallies,
   decidedItems,
   EMPTY_TALLY,
+  type Progress,
   type Tally,
   type Throttle,
 } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
-import type { ChunkState, SliceAnswer } from '../model/workflow-contract.ts';
+import type { ChunkState, OperationInput, SliceAnswer } from '../model/workflow-contract.ts';
 
 /** Latency assumed for a vendor that nobody has measured yet: the slowest call that the product surface promises. */
 const ASSUMED_LATENCY_MS = 1_000;
 /** Waits between two probes of a vendor that is down; the last one repeats, so work resumes within it. */
 const OUTAGE_WAITS_MS = [1_000, 2_000, 4_000, 8_000] as const;
+/** Far times are slept to in steps: a timer of centuries overflows the server's. */
+export const SLEEP_MAX_MS = 30 * 86_400_000;
 /** After a lost slice: no busy loop where workers die one after the other. */
 const LOSS_WAIT_MS = 1_000;
 
@@ -23,13 +26,24 @@ export function freshChunk(ordinal: number, plan: Plan): ChunkState {
 
 /** Only what can be worked by: an operator's own signal may say anything. */
 export function soundAmendment(said: unknown): Amendment {
-  const { concurrency, callsPerSecond, priority, scheduledAt } = Object(said) as Readonly<Record<string, unknown>>;
+  const { concurrency, callsPerSecond, priority, scheduledAt, maxFailures, maxFailurePercent, deadline } = Object(
+    said,
+  ) as Readonly<Record<string, unknown>>;
   return {
     ...(isWhole(concurrency) ? { concurrency } : {}),
     ...(callsPerSecond === null || isPositive(callsPerSecond) ? { callsPerSecond } : {}),
     ...(isWhole(priority) ? { priority } : {}),
-    ...(typeof scheduledAt === 'string' && !Number.isNaN(Date.parse(scheduledAt)) ? { scheduledAt } : {}),
+    ...(isTime(scheduledAt) ? { scheduledAt } : {}),
+    ...(maxFailures === null || maxFailures === 0 || isWhole(maxFailures) ? { maxFailures } : {}),
+    ...(maxFailurePercent === null || maxFailurePercent === 0 || isPositive(maxFailurePercent)
+      ? { maxFailurePercent }
+      : {}),
+    ...(deadline === null || isTime(deadline) ? { deadline } : {}),
   };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
 }
 
 function isPositive(value: unknown): value is number {
@@ -49,6 +63,15 @@ export function amendPlan(plan: Plan, { concurrency, callsPerSecond }: Amendment
   };
 }
 
+/** Of the run, as amended; a member that is absent where there is none. */
+export function deadlineOf(
+  { deadline }: Pick<OperationInput, 'deadline'>,
+  amended: Amendment,
+): Pick<Progress, 'deadline'> {
+  const last = amended.deadline === undefined ? (deadline ?? null) : amended.deadline;
+  return last === null ? {} : { deadline: last };
+}
+
 /** As far as a slice that was lost may have reached, whether it worked by the first plan or by the amended one. */
 export function widestPlan(plan: Plan, { concurrency = 0 }: Amendment): Plan {
   return { ...plan, sliceConcurrency: Math.max(plan.sliceConcurrency, concurrency) };
@@ -56,8 +79,10 @@ export function widestPlan(plan: Plan, { concurrency = 0 }: Amendment): Plan {
 
 /** True where the plan, or the priority, is another one after it. */
 export function changesWork(before: Amendment, after: Amendment): boolean {
-  return (['concurrency', 'callsPerSecond', 'priority'] as const).some((name) => before[name] !== after[name]);
+  return WORKED_BY.some((name) => before[name] !== after[name]);
 }
+
+const WORKED_BY = ['concurrency', 'callsPerSecond', 'priority', 'maxFailures', 'maxFailurePercent'] as const;
 
 /** The box doubles while nobody waits for the slot; it shrinks at once where somebody does. */
 export function afterSlice(state: ChunkState, answer: SliceAnswer, plan: Plan): ChunkState {

@@ -15,6 +15,7 @@ export interface Wishes {
   cancel(): void;
   /** Whoever is at work hears of callbacks; what comes while nobody is, is looked for by those that follow. */
   onArrival: (ordinals: readonly number[]) => void;
+  onAmended: () => void;
 }
 
 export function listen(input: OperationInput, ledger: Ledger): Wishes {
@@ -29,7 +30,12 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
       ledger.enter('cancelling');
     },
     onArrival: () => undefined,
+    onAmended: () => undefined,
   };
+  ledger.failures.listen(({ action }) => {
+    if (action === 'stop') wishes.cancel();
+    else if (!wishes.paused) setPaused(wishes, ledger, true);
+  });
   setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
   setHandler(cancelSignal, () => wishes.cancel());
   setHandler(pauseSignal, () => {
@@ -38,10 +44,14 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
   });
   setHandler(resumeSignal, () => {
     wishes.resumed = true;
-    if (wishes.paused) setPaused(wishes, ledger, false);
+    if (!wishes.paused) return;
+    if (!wishes.cancelled) ledger.failures.lift();
+    setPaused(wishes, ledger, false);
   });
   setHandler(amendSignal, (amendment) => {
-    if (!wishes.cancelled && ledger.amend(soundAmendment(amendment))) wishes.amended = true;
+    if (wishes.cancelled) return;
+    if (ledger.amend(soundAmendment(amendment))) wishes.amended = true;
+    wishes.onAmended();
   });
   setHandler(arrivedSignal, (arrival) => {
     const { ordinals } = Object(arrival) as { readonly ordinals?: unknown };

@@ -139,7 +139,7 @@ function createSlotWork(run: BatchRun, effects: Effects<Decision>) {
         lease,
         boxMs,
         limit: () => (probing ? 1 : plan.sliceConcurrency),
-        mustEnd: () => away,
+        mustEnd: () => away || run.isSpent(),
         begin,
         nextDueMs: () => (lots.length === 0 ? null : Math.min(...lots.map(({ dueMs }) => dueMs))),
       }),

@@ -58,7 +58,7 @@ function createBatchWork(run: BatchRun) {
   let sawOutage = false;
   let over = false;
 
-  const closing = (): boolean => control.calledHome() || control.endingSoon() || sawOutage;
+  const closing = (): boolean => control.calledHome() || control.endingSoon() || sawOutage || run.isSpent();
 
   function begin(): Promise<void> | null {
     if (closedUntilMs() > Date.now()) return null;
@@ -150,7 +150,7 @@ function createBatchWork(run: BatchRun) {
   return {
     begin,
     limit: () => (probing ? 1 : plan.sliceConcurrency),
-    mustEnd: () => sawOutage,
+    mustEnd: () => sawOutage || run.isSpent(),
     nextDueMs(): number | null {
       const dueMs = queue.hasFresh() ? 0 : queue.nextDueMs();
       return dueMs === null ? null : Math.max(dueMs, closedUntilMs());

@@ -21,16 +21,34 @@ export function readBulkActionForm(fields: Readonly<Record<string, string>>, rea
   }
   const target = targetNamed(reader.targets, given('entityType'));
   const account = reader.accountNamed(given('accountId'));
-  const priority = given('priority');
+  const asked = policyFields(given);
   const scheduledAt = given('scheduledAt');
   const metadata = given('metadata');
   return {
     target: target.name,
     ...(account === null ? {} : { account }),
-    ...(priority === undefined ? {} : { policy: readSubmitFields({ priority }).policy }),
+    ...(Object.keys(asked).length === 0 ? {} : { policy: readSubmitFields(asked).policy }),
     ...(scheduledAt === undefined ? {} : { scheduledAt: readTime(scheduledAt) }),
     ...(metadata === undefined ? {} : { metadata: readMetadata(metadata) }),
   };
+}
+
+const POLICY_FIELDS = [
+  'priority',
+  'maxFailures',
+  'maxFailurePercent',
+  'minSample',
+  'onFailureLimit',
+  'deadline',
+] as const;
+
+function policyFields(given: (name: string) => string | undefined): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    POLICY_FIELDS.flatMap((name) => {
+      const text = given(name);
+      return text === undefined ? [] : [[name, text]];
+    }),
+  );
 }
 
 /** By its entity or its own name; any case. */

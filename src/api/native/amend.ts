@@ -27,6 +27,8 @@ function amendHandler({ operations }: AppDeps): Handler {
 type Check = (value: unknown) => string | null;
 const number: Check = (value) => (typeof value === 'number' ? null : 'must be a number');
 const numberOrNull: Check = (value) => (value === null ? null : number(value) && 'must be a number or null');
+const textOrNull: Check = (value) =>
+  value === null ? null : text(value) && 'must be an RFC 3339 date and time or null';
 const text: Check = (value) => (typeof value === 'string' ? null : 'must be an RFC 3339 date and time');
 
 /** The kinds of the members; what they may be is the verb's to say. */
@@ -35,6 +37,9 @@ const MEMBERS: Readonly<Record<keyof Amendment, Check>> = {
   callsPerSecond: numberOrNull,
   priority: number,
   scheduledAt: text,
+  maxFailures: numberOrNull,
+  maxFailurePercent: numberOrNull,
+  deadline: textOrNull,
 };
 
 /** Throws `invalid_policy` that names every member at fault. */

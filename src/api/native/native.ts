@@ -1,6 +1,6 @@
 /** The native surface, `/v1`: submit, read, control. What streams (results, input) is in downloads.ts. */
 import { OPERATION_OUTCOMES, OPERATION_STATES } from '../../model/operation.ts';
-import { isTimestamp, readSubmitFields, refusePast, SUBMIT_FIELDS } from '../../model/submit-fields.ts';
+import { isTimestamp, readSubmitFields, refuseDeadline, refusePast, SUBMIT_FIELDS } from '../../model/submit-fields.ts';
 import type { Actor, ControlAnswer, ListRequest } from '../../operations/operations.ts';
 import { type ApiApp, type ApiContext, type AppDeps, actorOf } from '../context.ts';
 import { readQuery, readWord, refuse } from '../query.ts';
@@ -39,7 +39,10 @@ function submitHandler(deps: AppDeps): Handler {
   return async (c) => {
     const { target, policy, scheduledAt, metadata } = readSubmitFields(readQuery(c, SUBMIT_FIELDS));
     // Under a key it may be a request that was accepted when its time lay ahead: the verb can tell.
-    if (c.req.header('Idempotency-Key') === undefined) refusePast(scheduledAt, Date.now());
+    if (c.req.header('Idempotency-Key') === undefined) {
+      refusePast(scheduledAt, Date.now());
+      refuseDeadline(policy.deadline ?? null, scheduledAt, Date.now());
+    }
     const accepted = await submit(c, deps, {
       surface: 'v1',
       target,

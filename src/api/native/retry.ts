@@ -1,5 +1,6 @@
 /** `POST …/retry`: runs items of an ended operation again, chosen by outcome, code or index, or sent corrected. */
 import { TrancheError } from '../../model/errors.ts';
+import { readSubmitFields } from '../../model/submit-fields.ts';
 import type { RetryRequest } from '../../operations/operations.ts';
 import { type ApiApp, type ApiContext, type AppDeps, actorOf, connectionOf } from '../context.ts';
 import { readQuery, refuse } from '../query.ts';
@@ -14,8 +15,8 @@ export function addRetry(app: ApiApp, deps: AppDeps): void {
 }
 
 /** What is asked for, beside corrections. */
-type Selection = Pick<RetryRequest, 'fromRun' | 'outcomes' | 'codes' | 'indexes'>;
-const MEMBERS = ['fromRun', 'outcomes', 'codes', 'indexes'] as const;
+type Selection = Pick<RetryRequest, 'fromRun' | 'outcomes' | 'codes' | 'indexes' | 'deadline'>;
+const MEMBERS = ['fromRun', 'outcomes', 'codes', 'indexes', 'deadline'] as const;
 
 /** About 100,000 indexes; who means more names outcomes or codes. */
 const SELECTION_BYTES_MAX = 1024 * 1024;
@@ -85,12 +86,13 @@ function hasBody(c: ApiContext): boolean {
 
 /** Lists are parted by commas. */
 function fromQuery(c: ApiContext): Selection {
-  const { fromRun, outcomes, codes, indexes } = readQuery(c, MEMBERS);
+  const { fromRun, outcomes, codes, indexes, deadline } = readQuery(c, MEMBERS);
   return readSelection({
     ...(fromRun === undefined ? {} : { fromRun: numberOf(fromRun) }),
     ...(outcomes === undefined ? {} : { outcomes: outcomes.split(',') }),
     ...(codes === undefined ? {} : { codes: codes.split(',') }),
     ...(indexes === undefined ? {} : { indexes: indexes.split(',').map(numberOf) }),
+    ...(deadline === undefined ? {} : { deadline }),
   });
 }
 
@@ -112,16 +114,18 @@ function fromBody(body: unknown): Selection {
 const FAULTS_SHOWN_MAX = 10;
 
 function readSelection(given: { readonly [name in (typeof MEMBERS)[number]]?: unknown }): Selection {
-  const { fromRun = null, outcomes = null, codes = null, indexes = null } = given;
+  const { fromRun = null, outcomes = null, codes = null, indexes = null, deadline = null } = given;
   if (fromRun !== null && !isWhole(fromRun, 1)) fault('fromRun', 'must be the number of a run, from 1');
   if (outcomes !== null && !isListOf(outcomes, isText)) fault('outcomes', 'must be a list of outcomes');
   if (codes !== null && !isListOf(codes, isText)) fault('codes', 'must be a list of error codes');
   if (indexes !== null && !isListOf(indexes, isIndex)) fault('indexes', 'must be a list of indexes, from 0');
+  if (deadline !== null && !isText(deadline)) fault('deadline', 'must be an RFC 3339 date and time');
   return {
     fromRun,
     outcomes: outcomes === null ? [] : readOutcomes('outcomes', outcomes),
     codes,
     indexes,
+    ...(deadline === null ? {} : readSubmitFields({ deadline }).policy),
   };
 }
 

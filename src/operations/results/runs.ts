@@ -12,16 +12,18 @@ export interface RunStart {
   readonly run: number;
   /** Outcomes of the items that it does not touch. */
   readonly base: Tally;
+  /** RFC 3339; absent = none. */
+  readonly deadline?: string;
   readonly createdAt: string;
 }
 
-export function firstRun({ createdAt }: Pick<OperationRecord, 'createdAt'>): RunStart {
-  return { run: 1, base: EMPTY_TALLY, createdAt };
+export function firstRun({ createdAt, deadline }: Pick<OperationRecord, 'createdAt' | 'deadline'>): RunStart {
+  return { run: 1, base: EMPTY_TALLY, ...(deadline === undefined ? {} : { deadline }), createdAt };
 }
 
 /** Small enough to remember thousands. */
-export function runStart({ run, base, createdAt }: RunRecord): RunStart {
-  return { run, base, createdAt };
+export function runStart({ run, base, deadline, createdAt }: RunRecord): RunStart {
+  return { run, base, ...(deadline === undefined ? {} : { deadline }), createdAt };
 }
 
 /** The retries 2…`upTo`, in order. Throws where one is not there: a run is begun only behind the one before it. */

@@ -5,13 +5,14 @@ import { reach } from '../../model/crash-point.ts';
 import { isTrancheError, TrancheError } from '../../model/errors.ts';
 import { RUNS_MAX } from '../../model/limits.ts';
 import type { OperationRecord, RunRecord } from '../../model/operation.ts';
+import { refuseDeadline } from '../../model/submit-fields.ts';
 import { correctionPrefix, openName, runChunkPrefix } from '../../storage/keys.ts';
 import { unavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import { type Admission, fateUnknown, isFateKnown } from '../limits/admission.ts';
 import type { OperationView, RetryRequest } from '../operations.ts';
-import { readRecord, readRetries } from '../results/results.ts';
 import { refusePurged } from '../purge/late-run.ts';
+import { readRecord, readRetries } from '../results/results.ts';
 import { runStart } from '../results/runs.ts';
 import type { Nudges } from '../running/nudges.ts';
 import type { Starter } from '../running/starter.ts';
@@ -59,7 +60,7 @@ interface Attempt {
 /**
  * The same request again is the same retry, as its `fromRun` says. Throws `illegal_transition` where that run has not
  * ended, where another retry follows it already, and where nothing is left to choose; `invalid_selection` where what is
- * asked for cannot be chosen or corrected.
+ * asked for cannot be chosen or corrected; `invalid_policy` where its deadline has passed.
  */
 export function createRetry(deps: RetryDeps): (request: RetryRequest) => Promise<Retried> {
   const { storage, status, settings } = deps;
@@ -138,6 +139,7 @@ async function follow(
     // Its twin may have been accepted while this one waited.
     const standing = await readRun(deps, record, run);
     if (standing !== null) return { run: judge(standing, fingerprint), begun: false };
+    refuseDeadline(request.deadline ?? null, null, Date.now());
     const drafted = await draft(deps, attempt, corrections, fingerprint);
     reach('retry.chunks_written');
     const accepted = await deps.admission.admitRun(record, drafted, () => accept(deps, record, drafted));
@@ -146,12 +148,13 @@ async function follow(
   });
 }
 
-function fingerprintOf({ outcomes, codes, indexes }: RetryRequest, corrections: Corrections | null): string {
+function fingerprintOf({ outcomes, codes, indexes, deadline }: RetryRequest, corrections: Corrections | null): string {
   const asked = {
     outcomes: [...new Set(outcomes.length === 0 && corrections === null ? RETRYABLE : outcomes)].sort(),
     codes: codes === null ? null : [...new Set(codes)].sort(),
     indexes: indexes === null ? null : [...new Set(indexes)].sort((a, b) => a - b),
     corrections: corrections === null ? null : [corrections.mediaType, corrections.sha256],
+    ...(deadline === undefined ? {} : { deadline }),
   };
   return createHash('sha256').update(canonicalJson(asked), 'utf8').digest('hex');
 }
@@ -187,6 +190,7 @@ async function draft(
     ...(doubts.some((items) => items > 0) ? { doubts } : {}),
     corrections: corrections?.layer ?? null,
     base,
+    ...(request.deadline === undefined ? {} : { deadline: request.deadline }),
     createdAt: new Date().toISOString(),
     requestedBy: request.actor.subject,
     traceId: request.actor.traceId,
@@ -206,16 +210,16 @@ async function accept(deps: RetryDeps, record: OperationRecord, run: RunRecord):
   try {
     const creating = records.createRun(account, id, run);
     if (await within(settings.storeDeadlineMs, 'the run', creating)) {
+      await refusePurged({ storage, settings }, record, run);
       reach('retry.run_created');
       return null;
     }
   } catch (error) {
-      await refusePurged({ storage, settings }, record, run);
+    if (isTrancheError(error) && error.code === 'gone') throw error;
     fault = error;
   }
   const standing = await readRun(deps, record, run.run).catch((error: unknown) => {
     fault ??= error;
-    if (isTrancheError(error) && error.code === 'gone') throw error;
     return null;
   });
   if (standing === null) {

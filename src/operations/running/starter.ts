@@ -141,16 +141,18 @@ function inputOf({ record, run, mode }: StartRequest): OperationInput {
   const { account, id, uid, plan, total, priority } = record;
   const whole = { version: 1, plan, total, priority, mode, carried: null } as const;
   if (run !== null) {
-    const { chunkItems, base, prefix, traceId, doubts } = run;
+    const { chunkItems, base, prefix, traceId, doubts, deadline } = run;
     const ref = { account, id, uid, traceId };
     const chosen = doubts === undefined ? { chunkItems } : { chunkItems, doubts };
-    return { ...whole, ref, run: run.run, base, ...chosen, source: { kind: 'blobs', prefix }, scheduledAt: null };
+    const times = { scheduledAt: null, ...(deadline === undefined ? {} : { deadline }) };
+    return { ...whole, ref, run: run.run, base, ...chosen, source: { kind: 'blobs', prefix }, ...times };
   }
-  const { traceId, chunkItems, scheduledAt } = record;
+  const { traceId, chunkItems, scheduledAt, deadline } = record;
   const ref = { account, id, uid, traceId };
   const source: ChunkSource =
     record.inlineChunk === null ? { kind: 'blobs', prefix: chunkPrefix(uid) } : { kind: 'record' };
-  return { ...whole, ref, run: 1, base: EMPTY_TALLY, chunkItems, source, scheduledAt };
+  const times = { scheduledAt, ...(deadline === undefined ? {} : { deadline }) };
+  return { ...whole, ref, run: 1, base: EMPTY_TALLY, chunkItems, source, ...times };
 }
 
 /** At most 64 bytes, and nothing that names the account in a metric. */

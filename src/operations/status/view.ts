@@ -1,4 +1,5 @@
 /** Record and progress → what a reader sees (SURFACES §1). */
+import { amendedPolicy } from '../../model/failure-policy.ts';
 import { decidedItems, isAhead, type OperationRecord, type Progress, toCounts } from '../../model/operation.ts';
 import type { OperationView } from '../operations.ts';
 import { firstRun, type RunStart } from '../results/runs.ts';
@@ -12,7 +13,8 @@ export function knownRecord(record: OperationRecord): KnownRecord {
 }
 
 /** What is true of an operation of which only the record is known, or that of its latest run. */
-export function queuedProgress(record: KnownRecord, { run, base, createdAt }: RunStart = firstRun(record)): Progress {
+export function queuedProgress(record: KnownRecord, start: RunStart = firstRun(record)): Progress {
+  const { run, base, deadline, createdAt } = start;
   return {
     version: 1,
     run,
@@ -23,20 +25,21 @@ export function queuedProgress(record: KnownRecord, { run, base, createdAt }: Ru
     running: 0,
     throttle: null,
     amended: {},
+    ...(deadline === undefined ? {} : { deadline }),
     startedAt: null,
     endedAt: null,
     asOf: createdAt,
   };
 }
 
-export function toView(record: KnownRecord, progress: Progress, live: boolean): OperationView {
-  const { id, target, account, input, metadata, createdAt, expiresAt, traceId } = record;
-  const { outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
 /** RFC 3339: when what ended at `endedAt` may go. Of what goes on, counted from its beginning: the earliest. */
 export function expiryOf(endedAt: string, retentionMs: number): string {
   return new Date(Date.parse(endedAt) + retentionMs).toISOString();
 }
 
+export function toView(record: KnownRecord, progress: Progress, live: boolean): OperationView {
+  const { id, target, account, input, metadata, createdAt, expiresAt, traceId } = record;
+  const { outcome, run, revision, throttle, startedAt, endedAt, asOf } = progress;
   const { priority, scheduledAt } = { ...record, ...progress.amended };
   // Its time may have come with nobody there to say so.
   const state = progress.state === 'scheduled' && !isAhead(scheduledAt, Date.now()) ? 'queued' : progress.state;
@@ -51,6 +54,9 @@ export function expiryOf(endedAt: string, retentionMs: number): string {
     counts: toCounts(record.total, progress.tally, state === 'ended' ? 0 : progress.running),
     progress: paceOf(record.total, progress),
     throttle,
+    policy: amendedPolicy(record.plan.failure, progress.amended),
+    deadline: progress.deadline ?? null,
+    halt: progress.halt ?? null,
     input,
     metadata,
     priority,

@@ -2,10 +2,11 @@
 import type { Ingest, Ingested } from '../../ingest/ingest.ts';
 import { reach } from '../../model/crash-point.ts';
 import { TrancheError } from '../../model/errors.ts';
+import { failurePolicyOf } from '../../model/failure-policy.ts';
 import { isAhead, type OperationRecord } from '../../model/operation.ts';
 import type { Plan } from '../../model/plan.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
-import { readSubmitFields, refusePast } from '../../model/submit-fields.ts';
+import { readSubmitFields, refuseDeadline, refusePast } from '../../model/submit-fields.ts';
 import type { Standing } from '../../storage/records.ts';
 import { orUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
@@ -133,6 +134,7 @@ async function draft(deps: SubmitDeps, request: SubmitRequest, received: Receive
     priority: policy.priority ?? PRIORITY_DEFAULT,
     createdAt: new Date(now).toISOString(),
     scheduledAt,
+    ...(policy.deadline === undefined ? {} : { deadline: policy.deadline }),
     expiresAt: new Date(now + deps.settings.retentionMs).toISOString(),
     submittedBy: request.submittedBy,
     traceId: request.traceId,
@@ -141,20 +143,26 @@ async function draft(deps: SubmitDeps, request: SubmitRequest, received: Receive
 }
 
 /**
- * A time that was over when the request came is refused, except to a request that was accepted while it lay ahead. A
- * surface that reads its own form says itself what such a time means.
+ * A time, or a deadline, that was over when the request came is refused, except to a request that was accepted while it
+ * lay ahead. A surface that reads its own form says itself what a past time means.
  */
 async function lateReplay(
   { storage, settings }: SubmitDeps,
   request: SubmitRequest,
   { record, arrivedAtMs }: { readonly record: OperationRecord; readonly arrivedAtMs: number },
 ): Promise<Acceptance | null> {
-  const { account, id, scheduledAt } = record;
-  if (request.readFields !== undefined || scheduledAt === null || isAhead(scheduledAt, arrivedAtMs)) return null;
+  const { account, id, scheduledAt, deadline = null } = record;
+  const isLate = (time: string | null) => time !== null && !isAhead(time, arrivedAtMs);
+  const refusesPast = request.readFields === undefined;
+  if (!isLate(deadline) && !(refusesPast && isLate(scheduledAt))) {
+    refuseDeadline(deadline, scheduledAt, arrivedAtMs);
+    return null;
+  }
   const reading = within(settings.storeDeadlineMs, 'the record', storage.records.readStanding(account, id));
   const standing = recordIn(await keep('the record', reading), record);
   if (standing !== null) return { record, standing };
-  refusePast(scheduledAt, arrivedAtMs);
+  if (refusesPast) refusePast(scheduledAt, arrivedAtMs);
+  refuseDeadline(deadline, scheduledAt, arrivedAtMs);
   return null;
 }
 
@@ -166,7 +174,7 @@ function readForm(fields: Ingested['fields']): FormFields {
 function choose(targets: TargetRegistry, name: string | null, policy: SubmitPolicy): { target: string; plan: Plan } {
   const target = name === null ? null : targets.findTarget(name);
   if (target === null || target === undefined) throw unknownTarget(targets, name);
-  return { target: target.name, plan: targets.resolvePlan(target, policy) };
+  return { target: target.name, plan: { ...targets.resolvePlan(target, policy), ...failurePolicyOf(policy) } };
 }
 
 function unknownTarget(targets: TargetRegistry, name: string | null): TrancheError {
