@@ -91,6 +91,8 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let askAgainMs = 0;
   let places: number | null = null;
   let placesUntilMs = Number.NEGATIVE_INFINITY;
+  /** The same as the governor said it. */
+  let leaseMs = 0;
   let breaker: BreakerState = 'closed';
   let endedSinceAsked = false;
   let rate: Pressure = { callsPerSecond: null, adapted: false };
@@ -131,6 +133,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       wanted: wanted(),
       held: held.count(),
       inFlight,
+      ...(places === null ? {} : { placesUntilMs: leaseMs }),
       budget,
       report: tally.take(isDown()),
     };
@@ -158,6 +161,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
     askAgainMs = answer.askAgainMs;
     freeUntilMs = trusted && answer.slots === 'free' ? now + FREE_MS : Number.NEGATIVE_INFINITY;
     places = answer.places;
+    leaseMs = answer.placesUntilMs;
     placesUntilMs = trusted ? answer.placesUntilMs - offsetMs : Number.NEGATIVE_INFINITY;
     let granted = 0;
     if (trusted && answer.slots !== 'free') {

@@ -7,6 +7,7 @@ import {
   type BookRequest,
   GOVERNOR_TASK_QUEUE,
   GOVERNOR_WORKFLOW,
+  type GovernorStart,
   governorId,
 } from '../model/governor.ts';
 
@@ -24,13 +25,14 @@ const WORKFLOW_TASK_TIMEOUT = '2s';
 export function createGovernorLink({ client, connection }: GovernorLinkDeps) {
   return async (vendor: string, request: BookRequest): Promise<BookAnswer> => {
     reach('governor.before_booking');
+    const start: GovernorStart = { version: 1, vendor };
     const startWorkflowOperation = new WithStartWorkflowOperation(GOVERNOR_WORKFLOW, {
       workflowId: governorId(vendor),
       taskQueue: GOVERNOR_TASK_QUEUE,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      args: [{ version: 1, vendor, carried: null }],
+      args: [start],
     });
     const update = (): Promise<BookAnswer> =>
       client.workflow.executeUpdateWithStart(BOOK_UPDATE, { args: [request], startWorkflowOperation });
