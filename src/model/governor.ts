@@ -18,8 +18,6 @@ export interface GovernorStart {
   readonly version: 1;
   readonly vendor: string;
 }
-/** Option of the start: a lost worker's workflow task is given to another after this long. */
-export const GOVERNOR_TASK_TIMEOUT_MS = 2_000;
 
 /** At most `calls` in any span of `seconds`, wherever it begins. */
 export interface CallWindow {

@@ -1,3 +1,4 @@
 /** What the worker bundles. */
 export { chunk } from './chunk.ts';
+export { governor } from './governor.ts';
 export { operation } from './operation.ts';
