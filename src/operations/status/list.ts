@@ -90,11 +90,22 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
     return views.filter((view) => view !== null).reverse();
   }
 
+  /** Rows are shared, what is shown of them is not: another answer may have shown something newer meanwhile. */
+  async function upToDate(request: ListRequest, { data, nextCursor }: Listed): Promise<Listed> {
+    const views = await mapBounded(data, READS_MAX, async (listed) => {
+      const now = await storedViewOf(status, request.account, { id: listed.id, state: null, run: listed.run });
+      if (now?.run === listed.run && now.revision === listed.revision) return listed;
+      return now !== null && matches(request, now) ? now : null;
+    });
+    return { data: views.filter((view) => view !== null), nextCursor };
+  }
+
   return {
     async list(request) {
       const name = JSON.stringify(request);
       const cached = cache.get(name);
-      if (cached !== undefined && Date.now() - cached.at < CACHE_MS) return await cached.listing;
+      if (cached !== undefined && Date.now() - cached.at < CACHE_MS)
+        return await upToDate(request, await cached.listing);
       const listing = read(request);
       cache.set(name, { at: Date.now(), listing });
       listing.catch(() => cache.delete(name));
