@@ -2,6 +2,7 @@
 import type { Rule } from '../rule.ts';
 import { accountsApart } from './accounts-apart.ts';
 import { alwaysAnswers } from './always-answers.ts';
+import { controlsObeyed } from './controls-obeyed.ts';
 import { countsRise } from './counts-rise.ts';
 import { effectsOnce } from './effects-once.ts';
 import { everyItemOnce } from './every-item-once.ts';
@@ -21,6 +22,7 @@ export const RULES: readonly Rule[] = [
   effectsOnce,
   repeatsExplained,
   quietWhenPaused,
+  controlsObeyed,
   windowsKept,
   sameKeySameOperation,
   retryTouchesChosen,

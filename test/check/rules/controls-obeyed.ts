@@ -1,0 +1,69 @@
+/** What a client was told is on its way comes: after an accepted pause or cancel calls cease, and what was cancelled ends so. */
+import type { Arranged, OperationSeen } from '../arrange.ts';
+import { departedAtMs } from '../departures.ts';
+import { AFTERMATH_MS, isTouched } from '../explain.ts';
+import { type Exchange, FAULT_KINDS, type FaultKind, type Reading } from '../history.ts';
+import type { Rule, Witness } from '../rule.ts';
+import { mayHaveBegun } from '../runs-seen.ts';
+
+/** Heartbeats bring the news to every slice within about 3 s. */
+export const OBEYED_WITHIN_MS = 8_000;
+const HINDERING: readonly FaultKind[] = FAULT_KINDS.filter((kind) => kind !== 'vendor' && kind !== 'link_vendor');
+
+export const controlsObeyed: Rule = {
+  name: 'controls obeyed',
+  check(arranged, witness) {
+    for (const operation of arranged.operations) {
+      for (const request of operation.requests) {
+        const isAccepted = request.status !== null && request.status < 300;
+        if (!isAccepted || (request.action !== 'cancel' && request.action !== 'pause')) continue;
+        if (request.action === 'cancel') checkCancelled(operation, request, witness);
+        checkCalls(arranged, operation, request, witness);
+      }
+    }
+  },
+};
+
+/** The run that the answer spoke of ends as `cancelled`: it is not refused, so it came in time. */
+function checkCancelled(operation: OperationSeen, request: Exchange, witness: Witness): void {
+  const run = answerTo(operation, request)?.run ?? null;
+  const ended = operation.readings.find((reading) => reading.run === run && reading.state === 'ended');
+  if (run === null || ended === undefined) return;
+  witness.fact();
+  if (ended.outcome === 'cancelled') return;
+  const answered = `a cancel of run ${run} was answered ${request.status}`;
+  witness.violation(`${answered}, and the run ended as ${ended.outcome}`, operation);
+}
+
+function answerTo({ readings }: OperationSeen, { client, sentAtMs }: Exchange): Reading | undefined {
+  return readings.find(
+    (reading) => reading.via === 'control' && reading.client === client && reading.beganAtMs === sentAtMs,
+  );
+}
+
+/** Where nothing held the news up, and nobody asked for more. */
+function checkCalls({ faults }: Arranged, operation: OperationSeen, request: Exchange, witness: Witness): void {
+  const { action, sentAtMs, endedAtMs } = request;
+  const wakes = (other: Exchange) =>
+    other.action === 'retry' || (action === 'pause' && (other.action === 'resume' || other.action === 'amend'));
+  const wakers = operation.requests.filter((other) => wakes(other) && mayHaveBegun(other.status));
+  // An earlier one may have arrived late, and after this.
+  if (wakers.some((waker) => waker.sentAtMs <= endedAtMs && waker.endedAtMs >= sentAtMs)) return;
+  const held = faults.filter(({ what, fromMs, toMs }) => {
+    const hinders = HINDERING.includes(what) && fromMs <= endedAtMs + OBEYED_WITHIN_MS;
+    return hinders && toMs + AFTERMATH_MS[what] >= sentAtMs;
+  });
+  const freeAtMs = Math.max(endedAtMs, ...held.map(({ what, toMs }) => toMs + AFTERMATH_MS[what]));
+  const next = wakers.find((waker) => waker.sentAtMs > endedAtMs)?.sentAtMs ?? Number.POSITIVE_INFINITY;
+  const [fromMs, toMs] = [freeAtMs + OBEYED_WITHIN_MS, next];
+  for (const calls of operation.calls.values()) {
+    for (const call of calls) {
+      const departed = departedAtMs(call, faults);
+      if (departed <= endedAtMs) continue;
+      witness.fact();
+      if (departed < fromMs || departed >= toMs || isTouched(faults, HINDERING, endedAtMs, departed)) continue;
+      const after = Math.round(departed - endedAtMs);
+      witness.violation(`index ${call.index} is called ${after} ms after ${action} was answered`, operation);
+    }
+  }
+}
