@@ -26,12 +26,17 @@ export function enterBy(signIn: SignIn) {
     c.set('enter', async (context, access) => {
       if (access === 'public') return;
       const caller = await signIn(context);
-      if (!isAllowed(caller.roles, access)) throw refused(caller, access);
+      if (!mayEnter(caller, access)) throw refused(caller, access);
       context.set('caller', caller);
       context.set('account', caller.account);
     });
     await next();
   });
+}
+
+/** Where nobody signs in, budgets are everybody's, too: what is set can be set back. */
+function mayEnter({ roles, subject }: Caller, permission: Permission): boolean {
+  return isAllowed(roles, permission) || (subject === null && permission === 'budgets');
 }
 
 /**

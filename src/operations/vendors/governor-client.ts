@@ -9,6 +9,7 @@ import {
   GOVERNOR_TASK_QUEUE,
   GOVERNOR_WORKFLOW,
   type GovernorStanding,
+  type GovernorStart,
   governorId,
 } from '../../model/governor.ts';
 import { faultOf, type LinkFault, type TemporalLink } from '../running/temporal-link.ts';
@@ -71,22 +72,14 @@ type MayGoOn = (fault: LinkFault, tries: number) => boolean;
 
 /** Of one use: the SDK takes no operation twice. */
 function startOf(vendor: string): WithStartWorkflowOperation<(start: GovernorStart) => Promise<void>> {
-  const input: GovernorStart = { version: 1, vendor, carried: null };
   return new WithStartWorkflowOperation<(start: GovernorStart) => Promise<void>>(GOVERNOR_WORKFLOW, {
     workflowId: governorId(vendor),
     taskQueue: GOVERNOR_TASK_QUEUE,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-    args: [input],
+    args: [{ version: 1, vendor }],
   });
-}
-
-/** What a governor that nobody has started yet is given. */
-interface GovernorStart {
-  readonly version: 1;
-  readonly vendor: string;
-  readonly carried: null;
 }
 
 async function orNull<T>(asking: Promise<T>): Promise<T | null> {

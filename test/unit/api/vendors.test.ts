@@ -104,6 +104,17 @@ describe('a budget', () => {
     expect(asked).toMatchObject([{ vendor: 'products', budget: null, actor: { subject: 'a-admin' } }]);
   });
 
+  it('is set by everybody where nobody signs in', async () => {
+    const vendors = {
+      list: async () => [],
+      get: async () => VIEW,
+      setBudget: async () => ({ vendor: VIEW, effectiveAt: VIEW.asOf }),
+    };
+    const { app: open } = appOver({ vendors });
+    const init = { method: 'PATCH', headers: JSON_HEADERS, body: '{"budget":null}' };
+    expect((await open.request('/v1/vendors/products', init)).status).toBe(200);
+  });
+
   it('is taken whole, as GET shows it', async () => {
     const { patch, asked } = app();
     const budget = { windows: [{ calls: 50, seconds: 1 }], concurrencyMax: 20 };
