@@ -17,6 +17,8 @@ export interface HistoryFacts {
 
 export interface Histories {
   count(account: string, id: string): Promise<HistoryFacts>;
+  /** The same of any workflow. */
+  countOf(workflowId: string): Promise<HistoryFacts>;
   /** What the operation workflow was started with. */
   input(account: string, id: string): Promise<OperationInput>;
   close(): Promise<void>;
@@ -50,27 +52,29 @@ export function openHistories(address: string): Histories {
   }
 
   /** The first of its runs: the latest names it in its first event. */
-  async function firstRun(account: string, id: string): Promise<Execution> {
-    const workflowId = `${account}/${id}`;
+  async function firstRun(workflowId: string): Promise<Execution> {
     const [started] = await eventsOf({ workflowId, runId: '' });
     const runId = started?.workflowExecutionStartedEventAttributes?.firstExecutionRunId;
     if (runId === undefined || runId === null) throw new Error(`${workflowId} does not tell its first run`);
     return { workflowId, runId };
   }
 
+  async function countOf(workflowId: string): Promise<HistoryFacts> {
+    const waiting = [await firstRun(workflowId)];
+    const histories: (readonly HistoryEvent[])[] = [];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const events = await eventsOf(next);
+      histories.push(events);
+      waiting.push(...followers(next.workflowId, events));
+    }
+    return summarise(histories);
+  }
+
   return {
-    async count(account, id) {
-      const waiting = [await firstRun(account, id)];
-      const histories: (readonly HistoryEvent[])[] = [];
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const events = await eventsOf(next);
-        histories.push(events);
-        waiting.push(...followers(next.workflowId, events));
-      }
-      return summarise(histories);
-    },
+    countOf,
+    count: (account, id) => countOf(`${account}/${id}`),
     async input(account, id) {
-      const [started] = await eventsOf(await firstRun(account, id));
+      const [started] = await eventsOf(await firstRun(`${account}/${id}`));
       const data = started?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]?.data;
       return asInput(JSON.parse(Buffer.from(data ?? []).toString('utf8')));
     },

@@ -5,13 +5,14 @@ import { contacts } from './contacts.ts';
 import { cost } from './cost.ts';
 import { engine } from './engine.ts';
 import { fairness } from './fairness.ts';
+import { governor } from './governor.ts';
 import { memory } from './memory.ts';
 import { describeOptions } from './options.ts';
 import type { Report, Scenario } from './scenario.ts';
 import { bootStack } from './stack.ts';
 import { vendor } from './vendor.ts';
 
-const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost, fairness, contacts];
+const SCENARIOS: readonly Scenario[] = [engine, vendor, accept, memory, cost, fairness, contacts, governor];
 const INTERRUPTED_EXIT_CODE = 130;
 
 const stopping = new AbortController();

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
 import type { LedgerRow } from '../src/mock-vendor/ledger.ts';
+import type { SettingsChange } from '../src/mock-vendor/settings.ts';
 
 const CALL_MAX_MS = 60_000;
 
@@ -11,8 +12,14 @@ export async function clearLedger(vendorUrl: string): Promise<void> {
   await sendJson(vendorUrl, 'DELETE', '/ledger');
 }
 
-export async function configureVendor(vendorUrl: string, settings: { readonly latencyMs: number }): Promise<void> {
+export async function configureVendor(vendorUrl: string, settings: SettingsChange): Promise<void> {
   await sendJson(vendorUrl, 'POST', '/control', JSON.stringify(settings));
+}
+
+/** In the order of completion. */
+export async function* readLedger(vendorUrl: string): AsyncGenerator<LedgerRow> {
+  const { body } = await request(`${vendorUrl}/ledger`, { bodyTimeout: CALL_MAX_MS });
+  for await (const line of createInterface({ input: Readable.from(body) })) yield asRow(JSON.parse(line));
 }
 
 export interface Verdict {
@@ -24,12 +31,10 @@ export interface Verdict {
 }
 
 export async function judgeLedger(vendorUrl: string): Promise<Verdict> {
-  const { body } = await request(`${vendorUrl}/ledger`, { bodyTimeout: CALL_MAX_MS });
   const appliedByKey = new Map<string | null, number>();
   let calls = 0;
   let applied = 0;
-  for await (const line of createInterface({ input: Readable.from(body) })) {
-    const row = asRow(JSON.parse(line));
+  for await (const row of readLedger(vendorUrl)) {
     calls += 1;
     applied += row.applied ? 1 : 0;
     appliedByKey.set(row.key, (appliedByKey.get(row.key) ?? 0) + (row.applied ? 1 : 0));

@@ -35,7 +35,7 @@ export async function residentMiB(pid: number): Promise<number> {
 }
 
 /** User and system time so far, in seconds, to 10 ms. */
-async function cpuSeconds(pid: number): Promise<number> {
+export async function cpuSeconds(pid: number): Promise<number> {
   const fields = await statFields(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
