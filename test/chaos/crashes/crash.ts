@@ -7,7 +7,7 @@ import { createRecorder, nowMs, type Recorder } from '../../check/recorder.ts';
 import { stretchesOf } from '../../check/rows.ts';
 import type { Random } from '../random.ts';
 import { createCustomer } from './customer.ts';
-import type { Lane } from './lane.ts';
+import type { Death, Lane } from './lane.ts';
 import type { Operators } from './operator.ts';
 import { partOf, type Scenario, type Scene, type Told } from './scenario.ts';
 
@@ -40,6 +40,8 @@ export interface Outcome {
 
 const ENDS_WITHIN_MS = 90_000;
 const CALL_MAX_MS = 5_000;
+/** A port that nobody listens on. */
+const NO_TEMPORAL = { TEMPORAL_ADDRESS: '127.0.0.1:9' };
 const VENDORS = ['products', 'sync', 'async'] as const;
 
 export async function runCrash(plan: Plan, ground: Ground): Promise<Outcome> {
@@ -50,9 +52,10 @@ export async function runCrash(plan: Plan, ground: Ground): Promise<Outcome> {
   await Promise.all(VENDORS.map((name) => lane.vendors[name].reset()));
   const recorder = createRecorder();
   const told: Told[] = [];
+  const terminated = new Set<string>();
   let fault: string | null = null;
   try {
-    told.push(...(await play(plan, ground, { recorder, tag })));
+    told.push(...(await play(plan, ground, { recorder, tag, terminated })));
   } catch (error) {
     fault = error instanceof Error ? `${error.message}${causeOf(error)}` : String(error);
   }
@@ -60,14 +63,15 @@ export async function runCrash(plan: Plan, ground: Ground): Promise<Outcome> {
     fault ??= String(error);
   });
   const deaths = lane.deaths.slice(deathsBefore);
-  for (const { mode, atMs, backAtMs } of deaths) recorder.faultBetween(mode, mode, atMs, backAtMs ?? nowMs());
   const violations = [...(await judgeTold(lane, told, { recorder, tag }))];
-  const history = recorder.history({ seed, endsWithinMs: ENDS_WITHIN_MS, store: 'fs' });
+  for (const death of deaths) noteDeath(recorder, death);
+  const history = withOperators(recorder.history({ seed, endsWithinMs: ENDS_WITHIN_MS, store: 'fs' }), terminated);
   await recorder.close();
   violations.push(...judge(history));
   const expected = partOf(plan.order.point);
-  const mine = deaths.filter(({ mode, killed }) => killed && mode === expected);
-  const others = deaths.length - mine.length;
+  const undealt = deaths.filter(({ dealt }) => !dealt);
+  const mine = undealt.filter(({ mode, killed }) => killed && mode === expected);
+  const others = undealt.length - mine.length;
   if (mine.length > 1 || others > 0) violations.push(`processes died that nobody killed: ${JSON.stringify(deaths)}`);
   return {
     reached: mine.length === 1,
@@ -84,7 +88,37 @@ interface Noting {
   readonly tag: string;
 }
 
-async function play(plan: Plan, ground: Ground, { recorder, tag }: Noting): Promise<readonly Told[]> {
+/** The last moment at which it was surely alive is that of its last answer: its end is told to us late. */
+function noteDeath(recorder: Recorder, { mode, atMs, backAtMs, dealt }: Death): void {
+  let fromMs = atMs;
+  if (mode === 'api' && !dealt) {
+    fromMs = 0;
+    for (const line of recorder.history(NO_FRAME).lines) {
+      if (line.kind !== 'exchange' || line.status === null || line.endedAtMs >= atMs) continue;
+      fromMs = Math.max(fromMs, line.endedAtMs + 0.001);
+    }
+  }
+  recorder.faultBetween(mode, mode, fromMs, backAtMs ?? nowMs());
+}
+
+const NO_FRAME = { seed: null, endsWithinMs: 0, store: 'fs' } as const;
+
+/** What an operator terminates ends as though it had stopped itself: no client asked for it. */
+function withOperators({ lines }: History, terminated: ReadonlySet<string>): History {
+  if (terminated.size === 0) return { lines };
+  return {
+    lines: lines.map((line) => {
+      if (line.kind !== 'exchange' || line.submitted === null || !terminated.has(line.operationId ?? '')) return line;
+      return { ...line, submitted: { ...line.submitted, mayStopItself: true } };
+    }),
+  };
+}
+
+interface Playing extends Noting {
+  readonly terminated: Set<string>;
+}
+
+async function play(plan: Plan, ground: Ground, { recorder, tag, terminated }: Playing): Promise<readonly Told[]> {
   const { lane, operators, random } = ground;
   const server = { server: 'api', baseUrl: lane.url, account: tag, timeoutMs: CALL_MAX_MS };
   const customer = createCustomer(recorder.client({ name: 'customer', ...server }));
@@ -97,9 +131,15 @@ async function play(plan: Plan, ground: Ground, { recorder, tag }: Noting): Prom
     async arm() {
       await (await lane.part(partOf(plan.order.point))).arm(plan.order);
     },
+    async withoutTemporal() {
+      const api = await lane.replace('api', NO_TEMPORAL);
+      const over = recorder.fault('link_temporal', 'api→temporal');
+      void api.exited.then(over);
+    },
     operator: {
       async terminate(id) {
         const over = recorder.fault('temporal', 'operator', 'terminated');
+        terminated.add(id);
         await operator.terminate(id);
         over();
       },

@@ -7,17 +7,19 @@ import { type ContactsTable, watchContacts } from '../../fixtures/stack/contacts
 import { type Started, startMain } from '../../fixtures/stack/processes.ts';
 import { createVendor, type Vendor } from '../../fixtures/stack/vendor.ts';
 import type { Ground } from './ground.ts';
-import { type Part, type PartMode, type Standby, startStandby } from './part.ts';
+import { now, type Part, type PartMode, type Standby, startStandby } from './part.ts';
 
 const HOST = '127.0.0.1';
 const CALLBACK_SECRET = 'crash histories sign their callbacks with this';
 
-/** A death that nobody at the harness dealt. */
+/** A process that ended, and when another one stood in for it. */
 export interface Death {
   readonly mode: PartMode;
   readonly pid: number;
   readonly atMs: number;
   readonly killed: boolean;
+  /** By the harness, to have one with other settings. */
+  readonly dealt: boolean;
   /** When the replacement served; null = it does not yet. */
   backAtMs: number | null;
 }
@@ -94,11 +96,15 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
   /** As an orchestrator does, with the settings that hold. */
   function bury(part: Part, coming: Promise<Part>, { atMs, killed }: { atMs: number; killed: boolean }): void {
     if (stopped || current.get(part.mode) !== coming) return;
-    const death: Death = { mode: part.mode, pid: part.pid, atMs, killed, backAtMs: null };
+    const death: Death = { mode: part.mode, pid: part.pid, atMs, killed, dealt: false, backAtMs: null };
+    mourn(death, start(part.mode));
+  }
+
+  function mourn(death: Death, successor: Promise<Part>): void {
     deaths.push(death);
-    start(part.mode).then(
+    successor.then(
       () => {
-        death.backAtMs = performance.timeOrigin + performance.now();
+        death.backAtMs = now();
       },
       () => {},
     );
@@ -139,7 +145,9 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
     part: (mode) => current.get(mode) ?? Promise.reject(new Error(`no ${mode}`)),
     async replace(mode, settings) {
       const former = await current.get(mode);
+      const atMs = now();
       const coming = start(mode, settings);
+      mourn({ mode, pid: former?.pid ?? 0, atMs, killed: true, dealt: true, backAtMs: null }, coming);
       await former?.kill();
       return await coming;
     },

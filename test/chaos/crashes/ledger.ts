@@ -38,7 +38,8 @@ export function isGood({ reached, violations, fault }: Entry): boolean {
 /** Markdown, a row for every point; `whole`: those that no history was at included. */
 export function tableOf(entries: readonly Entry[], { whole }: { readonly whole: boolean }): string {
   const head = ['point', 'histories', 'died there', 'nth', 'kinds of work', 'back after (ms)', 'violations', 'faults'];
-  const rows = CRASH_POINTS.map((point) =>
+  const points = CRASH_POINTS.filter((point) => whole || entries.some((entry) => entry.point === point));
+  const rows = points.map((point) =>
     rowOf(
       point,
       entries.filter((entry) => entry.point === point),

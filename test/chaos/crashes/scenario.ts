@@ -16,6 +16,8 @@ export interface Scene {
   readonly random: Random;
   /** From now on the point kills. */
   arm(): Promise<void>;
+  /** Another API serves, which does not find Temporal; whoever follows it does. */
+  withoutTemporal(): Promise<void>;
   /** What an operator does to a workflow behind the service's back. */
   readonly operator: Operator;
 }

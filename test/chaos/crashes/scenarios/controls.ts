@@ -90,8 +90,8 @@ export const retried: Scenario = {
 export const leftToReconciler: Scenario = {
   name: 'reconciler',
   reaches: { 'reconciler.before_start': 1 },
-  async play({ lane, customer, tag, arm }) {
-    await lane.replace('api', NO_TEMPORAL);
+  async play({ lane, customer, tag, arm, withoutTemporal }) {
+    await withoutTemporal();
     const id = await customer.submit(products(tag, 100));
     await lane.replace('api');
     await arm();
@@ -104,17 +104,14 @@ export const leftToReconciler: Scenario = {
 export const outbox: Scenario = {
   name: 'outbox',
   reaches: { 'submit.left_to_outbox': 1 },
-  async play({ lane, customer, tag, arm }) {
-    await lane.replace('api', NO_TEMPORAL);
+  async play({ customer, tag, arm, withoutTemporal }) {
+    await withoutTemporal();
     await arm();
     const id = await customer.submit(products(tag, 100));
     await customer.ended(id);
     return [{ id, run: 1, counts: { total: 100, succeeded: 100 } }];
   },
 };
-
-/** A port that nobody listens on. */
-const NO_TEMPORAL = { TEMPORAL_ADDRESS: '127.0.0.1:9' };
 
 /** An operator terminates it: what was done is told, and the rest is given up. */
 export const terminated: Scenario = {
