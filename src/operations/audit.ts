@@ -2,16 +2,18 @@
 import { monotonicFactory } from 'ulid';
 import type { AuditAction, AuditEntry } from '../model/audit.ts';
 import { reach } from '../model/crash-point.ts';
-import { isTrancheError } from '../model/errors.ts';
+import { isTrancheError, TrancheError } from '../model/errors.ts';
 import type { Log } from '../model/log.ts';
-import { type OperationState, sumItems } from '../model/operation.ts';
+import type { OperationState } from '../model/operation.ts';
 import { createAuditStore, type NamedEntry } from '../storage/audit.ts';
-import { unavailable, within } from './deadline.ts';
+import { orUnavailable, unavailable, within } from './deadline.ts';
 import type { OperationsStorage } from './deps.ts';
-import type { Actor, ControlAnswer } from './operations.ts';
-import { readRecord } from './results/results.ts';
+import type { Actor } from './operations.ts';
+import { retriedEntry, submittedEntry } from './purge/entomb.ts';
+import { goneError } from './purge/gone.ts';
 import type { Status } from './status/status.ts';
 import { canonicalJson } from './submit/fingerprint.ts';
+import { mayNameOperation } from './submit/operation-id.ts';
 
 export interface AuditDeps {
   readonly storage: OperationsStorage;
@@ -33,10 +35,10 @@ export interface Audit {
    * Throws what the verb throws, and `unavailable` with nothing done where the entry cannot be written; only to stop an
    * operation is always possible: then the log has to do.
    */
-  recorded(act: Act, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer>;
+  recorded<Answer>(act: Act, verb: () => Promise<Answer>): Promise<Answer>;
   /** Writes the log's line alone: for what a record of its own accounts for. */
   tell(act: Act): void;
-  /** Oldest first. */
+  /** Oldest first. Throws `gone` with the trail in its facts where the operation was purged. */
   read(account: string, id: string): Promise<readonly AuditEntry[]>;
 }
 
@@ -101,7 +103,7 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
   }
 
   /** It stands for this deed, too, unless somebody did another one meanwhile: then there is an entry more. */
-  async function repeat(act: Act, same: NamedEntry, verb: () => Promise<ControlAnswer>): Promise<ControlAnswer> {
+  async function repeat<Answer>(act: Act, same: NamedEntry, verb: () => Promise<Answer>): Promise<Answer> {
     const { account, id } = act;
     const answer = await verb();
     tell(act);
@@ -148,23 +150,20 @@ export function createAudit({ storage, status, storeDeadlineMs, log }: AuditDeps
     },
 
     async read(account, id) {
-      await status.stored(account, id);
-      const record = await readRecord(storage, { account, id, storeDeadlineMs });
-      const { surface, target, total } = record;
-      const submitted: AuditEntry = {
-        at: record.createdAt,
-        action: 'submitted',
-        by: record.submittedBy,
-        traceId: record.traceId,
-        detail: { surface, target, items: total },
-      };
-      try {
-        const reading = Promise.all([readRetries(storage, account, id), trail.read(account, id)]);
-        const [retries, entries] = await within(storeDeadlineMs, 'the audit trail', reading);
-        return [submitted, ...[...retries, ...entries].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))];
-      } catch (cause) {
-        throw unavailable('the audit trail cannot be read now; ask again', cause);
-      }
+      const read = <T>(what: string, work: Promise<T>) =>
+        orUnavailable('the audit trail cannot be read now; ask again', within(storeDeadlineMs, what, work));
+      const standing = mayNameOperation(account, id)
+        ? await read('the record', storage.records.readStanding(account, id))
+        : null;
+      if (standing === null) throw new TrancheError('not_found', 'there is no such operation');
+      const { record, tombstone } = standing;
+      const history = record === null ? tombstone.history : [submittedEntry(record)];
+      const retries = record === null ? [] : await read('the runs', readRetries(storage, account, id));
+      const entries = await read('the audit trail', trail.read(account, id));
+      const all = [...history, ...retries, ...entries].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+      if (tombstone === null) return all;
+      const { code, message, facts } = goneError(tombstone);
+      throw new TrancheError(code, message, { ...facts, audit: all });
     },
   };
 }
@@ -178,14 +177,11 @@ function isSame({ action, by, detail }: AuditEntry, act: Act): boolean {
   return action === act.action && by === act.actor.subject && canonicalJson(said) === canonicalJson(act.detail ?? {});
 }
 
-/** A run's record is its acceptance, so it is the entry, too. */
 async function readRetries({ records }: OperationsStorage, account: string, id: string): Promise<AuditEntry[]> {
   const entries: AuditEntry[] = [];
   for (let run = 2; ; run++) {
     const record = await records.readRun(account, id, run);
     if (record === null) return entries;
-    const { createdAt: at, requestedBy: by, traceId, chunkItems } = record;
-    const items = sumItems(chunkItems);
-    entries.push({ at, action: 'retried', by, traceId, detail: { run, items } });
+    entries.push(retriedEntry(record));
   }
 }

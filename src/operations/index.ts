@@ -10,6 +10,7 @@ import type { OperationsDeps } from './deps.ts';
 import { createHealth } from './health.ts';
 import { createAdmission, UNLIMITED } from './limits/admission.ts';
 import type { Actor, Operations } from './operations.ts';
+import { createPurging } from './purge/purging.ts';
 import { createErrorGroups } from './results/error-groups.ts';
 import { createInput } from './results/input.ts';
 import { createItems } from './results/items.ts';
@@ -68,6 +69,8 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     settings,
     log,
   });
+  const temporal = { client, link };
+  const purging = createPurging({ storage, database, temporal, status, audit, settings, log });
   const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
   return {
     async submit(request) {
@@ -89,6 +92,7 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
       audit.recorded({ action: 'amended', account, id, actor, detail: { ...amendment } }, () =>
         amend(account, id, amendment),
       ),
+    purge: purging.purge,
     async retry(request) {
       const retried = await retry(request);
       const { account, id, actor } = request;
@@ -113,12 +117,13 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     limits: async (account) => (await limits?.quotas.standings(account)) ?? [],
     start() {
       reconciler.start();
+      purging.sweeper.start();
       limits?.sweep.start();
     },
     async stop() {
       callbacks.stop();
       vendors.stop();
-      await Promise.all([reconciler.stop(), limits?.sweep.stop()]);
+      await Promise.all([reconciler.stop(), purging.sweeper.stop(), limits?.sweep.stop()]);
     },
   };
 }

@@ -203,7 +203,7 @@ export interface Health {
   readonly parts: Readonly<Record<string, { readonly ok: boolean; readonly detail: string; readonly tookMs: number }>>;
 }
 
-/** Every verb throws TrancheError: `not_found` (unknown or another account's), `illegal_transition`, `unavailable`, … */
+/** Every verb throws TrancheError: `not_found` (unknown or another account's), `gone`, `illegal_transition`, `unavailable`, … */
 export interface Operations {
   submit(request: SubmitRequest): Promise<{
     readonly operation: OperationView;
@@ -219,6 +219,8 @@ export interface Operations {
   pause(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
   resume(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
   cancel(account: string, id: string, actor: Actor): Promise<ControlAnswer>;
+  /** An ended operation goes, with all that it held: from then on every verb throws `gone`. Idempotent. `illegal_transition`. */
+  purge(account: string, id: string, actor: Actor): Promise<void>;
   /** Changes the live policy; `settled`: the workflow has said so. */
   amend(account: string, id: string, amendment: Amendment, actor: Actor): Promise<ControlAnswer>;
   /** `replayed`: this retry had been accepted before. `illegal_transition` where it has not ended or nothing is chosen. */

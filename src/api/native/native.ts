@@ -12,6 +12,7 @@ import { addDownloads } from './downloads.ts';
 import { addEvents } from './events.ts';
 import { addItems } from './items.ts';
 import { createAwaitNews, readWaitSeconds } from './long-poll.ts';
+import { purgeRoute } from './purge.ts';
 import { addRetry } from './retry.ts';
 import { addTargets } from './targets.ts';
 import { addVendors } from './vendors.ts';
@@ -22,7 +23,11 @@ export function addNative(app: ApiApp, deps: AppDeps): void {
     GET: needs('read', listHandler(deps)),
     POST: needs('submit', submitHandler(deps)),
   });
-  addRoute(app, '/v1/operations/:id', { GET: needs('read', getHandler(deps)), PATCH: amendRoute(deps) });
+  addRoute(app, '/v1/operations/:id', {
+    GET: needs('read', getHandler(deps)),
+    PATCH: amendRoute(deps),
+    DELETE: purgeRoute(deps),
+  });
   addRoute(app, '/v1/operations/:id/pause', { POST: needs('control', controlHandler(operations.pause)) });
   addRoute(app, '/v1/operations/:id/resume', { POST: needs('control', controlHandler(operations.resume)) });
   addRoute(app, '/v1/operations/:id/cancel', { POST: needs('control', controlHandler(operations.cancel)) });

@@ -93,7 +93,7 @@ describe('a problem', () => {
 describe('paths', () => {
   it.each([
     ['DELETE', '/v1/operations', 'GET, HEAD, POST'],
-    ['PUT', '/v1/operations/op', 'GET, HEAD, PATCH'],
+    ['PUT', '/v1/operations/op', 'GET, HEAD, PATCH, DELETE'],
     ['GET', '/v1/operations/op/pause', 'POST'],
     ['POST', '/v1/operations/op/results', 'GET, HEAD'],
     ['GET', '/product/bulk', 'POST'],
