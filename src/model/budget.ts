@@ -1,5 +1,5 @@
 /** What a budget may say, wherever it comes from: a setting at start-up, or a client while calls are made. */
-import type { Budget, CallWindow } from './governor.ts';
+import { type Budget, type CallWindow, SPREAD_MS } from './governor.ts';
 
 /** Beyond them a governor's calendar would not be bounded (windows), or the budget would say nothing (the rest). */
 export const BUDGET_BOUNDS = {
@@ -58,7 +58,16 @@ export function faultsOfBudget({ windows, concurrencyMax }: Budget): readonly Bu
   return faults;
 }
 
-/** What the strictest of its windows comes to; null = calls are not counted. */
+/** Windows up to here are kept by the distance of calls; longer ones may be used up faster. */
+const SHORT_WINDOW_MAX_S = 10;
+const BURST_CALLS_PER_SECOND_MAX = 1_000;
+
+/** At what pace a governor would book by the budget alone; null = calls are not counted. */
 export function allowedPerSecond({ windows }: Budget): number | null {
-  return windows.length === 0 ? null : Math.min(...windows.map(({ calls, seconds }) => calls / seconds));
+  const short = windows.filter(({ seconds }) => seconds <= SHORT_WINDOW_MAX_S);
+  const [least] = windows.toSorted((a, b) => a.seconds - b.seconds);
+  if (least === undefined) return null;
+  if (short.length === 0) return Math.min(least.calls, BURST_CALLS_PER_SECOND_MAX);
+  const perSecond = Math.min(...short.map(({ calls, seconds }) => (1_000 * calls) / (seconds * 1_000 + SPREAD_MS)));
+  return Math.round(perSecond * 1_000) / 1_000;
 }
