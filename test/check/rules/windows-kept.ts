@@ -1,10 +1,13 @@
 /** No window of a vendor's budget holds more calls than it allows, over all worker processes together. */
-import { SPREAD_MS } from '../../../src/model/governor.ts';
+import { SLOT_LATE_MAX_MS, SPREAD_MS } from '../../../src/model/governor.ts';
 import type { Arranged } from '../arrange.ts';
 import { isHeldUp } from '../departures.ts';
 import type { BudgetInForce, VendorCall } from '../history.ts';
 import type { Rule, Witness } from '../rule.ts';
 import { largestWindow } from '../windows.ts';
+
+/** Of J, what is left for the way to the vendor: a call that takes longer was kept waiting by the machine, not by us. */
+const WAY_MAX_MS = SPREAD_MS - SLOT_LATE_MAX_MS;
 
 export const windowsKept: Rule = {
   name: 'windows kept',
@@ -16,8 +19,9 @@ export const windowsKept: Rule = {
 function checkBudget({ calls, faults }: Arranged, budget: BudgetInForce, witness: Witness): void {
   const { vendor, fromMs, toMs, windows } = budget;
   const timeOf = (call: VendorCall): number | null => {
-    if (!isHeldUp(call, faults, SPREAD_MS)) return call.at;
-    return call.sentAtMs;
+    const { at, sentAtMs } = call;
+    if (sentAtMs !== null && at - sentAtMs > WAY_MAX_MS) return sentAtMs;
+    return isHeldUp(call, faults, SPREAD_MS) ? sentAtMs : at;
   };
   // What was held up and does not say when it left says nothing of how calls were paced.
   const times = calls
