@@ -39,7 +39,9 @@ export function createControl({ client, link, status, callDeadlineMs }: ControlD
     } catch (error) {
       return await afterRefusal(verb, await status.fresh(account, id), error);
     }
-    return answer(verb, await status.fresh(account, id));
+    const now = await status.fresh(account, id);
+    // It was over before the signal was read: whoever asked for a cancel must not take that for one.
+    return (now.state === 'ended' ? answerBefore(verb, now) : null) ?? answer(verb, now);
   };
 }
 

@@ -85,3 +85,19 @@ describe('what is scheduled', () => {
     expect(await control(verb, 'default', 'op')).toMatchObject({ settled: true });
   });
 });
+
+describe('what ends while a verb is on its way', () => {
+  it.each(['pause', 'cancel'] as const)('is not said to have taken %s', async (verb) => {
+    const { control, signal } = amending({ state: 'running' }, { state: 'ended', outcome: 'succeeded' });
+    await expect(control(verb, 'default', 'op')).rejects.toMatchObject({
+      code: 'illegal_transition',
+      facts: { currentState: 'ended' },
+    });
+    expect(signal).toHaveBeenCalledOnce();
+  });
+
+  it('has taken a cancel where it ended by it', async () => {
+    const { control } = amending({ state: 'running' }, { state: 'ended', outcome: 'cancelled' });
+    expect(await control('cancel', 'default', 'op')).toMatchObject({ settled: true });
+  });
+});
