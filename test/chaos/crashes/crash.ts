@@ -63,6 +63,7 @@ export async function runCrash(plan: Plan, ground: Ground): Promise<Outcome> {
     fault ??= String(error);
   });
   const deaths = lane.deaths.slice(deathsBefore);
+  await lane.restore();
   const violations = [...(await judgeTold(lane, told, { recorder, tag }))];
   for (const death of deaths) noteDeath(recorder, death);
   const history = withOperators(recorder.history({ seed, endsWithinMs: ENDS_WITHIN_MS, store: 'fs' }), terminated);
@@ -126,15 +127,21 @@ async function play(plan: Plan, ground: Ground, { recorder, tag, terminated }: P
   const { operations } = recorder;
   const pollers = startPollers({ clients: [reader], operations, random: random.next, pauseMs: [30, 120] });
   const operator = operators.of(tag);
+  const over: (() => void)[] = [];
   const scene: Scene = {
     ...{ lane, customer, tag, random },
     async arm() {
       await (await lane.part(partOf(plan.order.point))).arm(plan.order);
     },
+    async allow(calls) {
+      await lane.configure('worker', { VENDOR_BUDGETS: `products=${calls}/s` });
+      const fromMs = nowMs();
+      over.push(() => recorder.budget({ vendor: 'products', fromMs, toMs: nowMs(), windows: [{ calls, seconds: 1 }] }));
+    },
     async withoutTemporal() {
       const api = await lane.replace('api', NO_TEMPORAL);
-      const over = recorder.fault('link_temporal', 'api→temporal');
-      void api.exited.then(over);
+      const found = recorder.fault('link_temporal', 'api→temporal');
+      void api.exited.then(found);
     },
     operator: {
       async terminate(id) {
@@ -152,10 +159,11 @@ async function play(plan: Plan, ground: Ground, { recorder, tag, terminated }: P
   };
   try {
     const told = await plan.scenario.play(scene);
-    for (const { id } of told) await customer.download(id);
+    for (const { id, counts } of told) if (counts !== null) await customer.download(id);
     return told;
   } finally {
     await pollers.stop();
+    for (const end of over) end();
   }
 }
 
@@ -177,6 +185,11 @@ async function judgeTold(lane: Lane, told: readonly Told[], { recorder, tag }: N
     recorder.client({ name: 'judge', server: 'api', baseUrl: lane.url, account: tag, timeoutMs: CALL_MAX_MS }),
   );
   for (const { id, run, counts, rowsTag } of told) {
+    if (counts === null) {
+      const status = await customer.statusOf(id);
+      if (status !== 410) violations.push(`${id} was purged, and is answered ${status}`);
+      continue;
+    }
     const view = await customer.get(id);
     const wrong = Object.entries(counts).filter(([name, count]) => Reflect.get(view.counts, name) !== count);
     if (wrong.length > 0 || view.run !== run) {

@@ -27,6 +27,7 @@ export interface Death {
 export interface Lane {
   readonly name: string;
   readonly url: string;
+  readonly dataDir: string;
   readonly namespace: string;
   readonly vendors: Readonly<Record<'products' | 'sync' | 'async', Vendor>>;
   /** Null where there is no database. */
@@ -35,6 +36,10 @@ export interface Lane {
   part(mode: PartMode): Promise<Part>;
   /** Ends it, and has another one serve with these settings instead. */
   replace(mode: PartMode, settings?: Readonly<Record<string, string>>): Promise<Part>;
+  /** The same, and for whoever follows it until it is said otherwise. */
+  configure(mode: PartMode, settings: Readonly<Record<string, string>>): Promise<Part>;
+  /** Back to what the lane began with. */
+  restore(): Promise<void>;
   /** All since the lane began. */
   readonly deaths: readonly Death[];
   /** What broke the lane, e.g. a replacement that does not come up. */
@@ -71,6 +76,7 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
   let standby = spawnStandby();
   const deaths: Death[] = [];
   const current = new Map<PartMode, Promise<Part>>();
+  const lasting = new Map<PartMode, Readonly<Record<string, string>>>();
   let vendor: Started | null = null;
   let broken: Error | null = null;
   let stopped = false;
@@ -82,7 +88,7 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
   }
 
   function start(mode: PartMode, settings: Readonly<Record<string, string>> = {}): Promise<Part> {
-    const coming = next().go(mode, { ...env, ...settings });
+    const coming = next().go(mode, { ...env, ...lasting.get(mode), ...settings });
     current.set(mode, coming);
     coming.then(
       (part) => void part.exited.then((end) => bury(part, coming, end)),
@@ -110,6 +116,15 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
     );
   }
 
+  async function replace(mode: PartMode, settings: Readonly<Record<string, string>> = {}): Promise<Part> {
+    const former = await current.get(mode);
+    const atMs = now();
+    const coming = start(mode, settings);
+    mourn({ mode, pid: former?.pid ?? 0, atMs, killed: true, dealt: true, backAtMs: null }, coming);
+    await former?.kill();
+    return await coming;
+  }
+
   async function stop(): Promise<void> {
     stopped = true;
     await contacts?.close();
@@ -134,6 +149,7 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
   return {
     name,
     url,
+    dataDir,
     namespace: name,
     vendors: {
       products: createVendor(vendorUrl),
@@ -143,13 +159,16 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
     contacts,
     deaths,
     part: (mode) => current.get(mode) ?? Promise.reject(new Error(`no ${mode}`)),
-    async replace(mode, settings) {
-      const former = await current.get(mode);
-      const atMs = now();
-      const coming = start(mode, settings);
-      mourn({ mode, pid: former?.pid ?? 0, atMs, killed: true, dealt: true, backAtMs: null }, coming);
-      await former?.kill();
-      return await coming;
+    replace,
+    configure(mode, settings) {
+      lasting.set(mode, settings);
+      return replace(mode);
+    },
+    async restore() {
+      for (const mode of lasting.keys()) {
+        lasting.delete(mode);
+        await replace(mode);
+      }
     },
     fault: () => broken,
     stop,

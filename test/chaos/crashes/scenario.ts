@@ -20,6 +20,8 @@ export interface Scene {
   withoutTemporal(): Promise<void>;
   /** What an operator does to a workflow behind the service's back. */
   readonly operator: Operator;
+  /** From now on the vendor of products allows so many calls in any second, over all workers. */
+  allow(callsPerSecond: number): Promise<void>;
 }
 
 export interface Operator {
@@ -32,8 +34,8 @@ export interface Operator {
 export interface Told {
   readonly id: string;
   readonly run: number;
-  /** Counts that must be just so; others may be anything that adds up. */
-  readonly counts: Partial<Counts>;
+  /** Counts that must be just so; others may be anything that adds up. Null: it was purged, and is gone. */
+  readonly counts: Partial<Counts> | null;
   /** Of contacts: the operation's rows are found in the table by it. */
   readonly rowsTag?: string;
 }

@@ -2,9 +2,14 @@
 import { CRASH_POINTS, type CrashPoint } from '../../../../src/model/crash-point.ts';
 import type { Scenario } from '../scenario.ts';
 import * as controls from './controls.ts';
+import * as ends from './ends.ts';
 import * as runs from './runs.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...Object.values(runs), ...Object.values(controls)];
+export const SCENARIOS: readonly Scenario[] = [
+  ...Object.values(runs),
+  ...Object.values(controls),
+  ...Object.values(ends),
+];
 
 export interface Way {
   readonly scenario: Scenario;
