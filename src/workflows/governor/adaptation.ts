@@ -6,6 +6,9 @@ export interface Adaptation {
   readonly rate: number | null;
   /** The rate at which the vendor has shown its limit. */
   readonly ceiling: number | null;
+  /** Calls that were told of lately: the older, the less they weigh. One report alone tells of a moment of one worker. */
+  readonly answeredLately: number;
+  readonly limitedLately: number;
   /** When it last did. */
   readonly limitedAtMs: number;
   /** Until then reports tell of slots that were booked before the rate was lowered. */
@@ -31,6 +34,8 @@ export interface Surroundings {
 export const UNADAPTED: Adaptation = {
   rate: null,
   ceiling: null,
+  answeredLately: 0,
+  limitedLately: 0,
   limitedAtMs: 0,
   deafUntilMs: 0,
   tryAtMs: 0,
@@ -39,11 +44,13 @@ export const UNADAPTED: Adaptation = {
   movedAtMs: 0,
 };
 
-/** Of the ceiling: quickly up to the one, slowly up to the other, where the rate stays. */
-const QUICK_SHARE = 0.95;
+/** Up to this share of the ceiling slowly, the faster the longer nothing is refused; quickly where there is no ceiling. */
 const REST_SHARE = 0.98;
 const QUICK_PER_SECOND = 0.05;
 const SLOW_PER_SECOND = 0.005;
+const TWICE_AS_FAST_AFTER_MS = 4_000;
+const SLOW_TIMES_MAX = 10;
+const LATELY_MS = 2_000;
 const RISE_MS_MAX = 2_000;
 /** The first try at a higher ceiling, and the next ones while they succeed: each twice as large. */
 const FIRST_STEP = 0.02;
@@ -60,7 +67,7 @@ const LATENCY_MS_MAX = 10_000;
 
 export function adapt(former: Adaptation, report: CallReport, around: Surroundings): Adaptation {
   const { nowMs, allowed } = around;
-  const moved = { ...former, rate: Math.min(former.rate ?? allowed, allowed) };
+  const moved = listen({ ...former, rate: Math.min(former.rate ?? allowed, allowed) }, report, nowMs);
   let next = lowerForFailures(lowerForLimit(moved, report, around), report, around);
   if (next.rate === moved.rate && nowMs >= next.deafUntilMs) next = rise(tryHigher(next, around), around);
   const ceiling = next.ceiling !== null && next.ceiling * REST_SHARE >= allowed ? null : next.ceiling;
@@ -69,16 +76,27 @@ export function adapt(former: Adaptation, report: CallReport, around: Surroundin
 
 type Moved = Adaptation & { readonly rate: number };
 
+function listen(now: Moved, { answered, limited }: CallReport, nowMs: number): Moved {
+  const weight = Math.exp(-Math.max(0, nowMs - now.movedAtMs) / LATELY_MS);
+  return {
+    ...now,
+    answeredLately: now.answeredLately * weight + answered,
+    limitedLately: now.limitedLately * weight + limited,
+  };
+}
+
+/** Once for each time that the limit shows; what is heard until the slots booked before are over makes it more exact. */
 function lowerForLimit(now: Moved, report: CallReport, around: Surroundings): Moved {
   const { nowMs, allowed } = around;
-  if (report.limited === 0 || nowMs < now.deafUntilMs) return now;
-  const share = report.limited / (report.answered + report.limited);
-  const rate = Math.max(rateMin(allowed), now.rate * Math.max(0.5, 1 - share) * 0.97);
+  if (report.limited === 0) return now;
+  const share = now.limitedLately / (now.answeredLately + now.limitedLately);
+  const from = nowMs < now.deafUntilMs ? (now.ceiling ?? now.rate) : now.rate;
+  const rate = Math.min(now.rate, Math.max(rateMin(allowed), from * Math.max(0.5, 1 - share) * 0.97));
+  if (nowMs < now.deafUntilMs) return { ...now, rate };
   return {
     ...now,
     rate,
-    // What it let through of this rate is what it bears.
-    ceiling: Math.max(rateMin(allowed), now.rate * (1 - share)),
+    ceiling: now.rate,
     limitedAtMs: nowMs,
     deafUntilMs: reactedAtMs(report, around),
     tryAtMs: nowMs + TRY_AFTER_MS,
@@ -113,10 +131,10 @@ function tryHigher(now: Moved, { nowMs, busy }: Surroundings): Moved {
 
 function rise(now: Moved, { nowMs, allowed }: Surroundings): Moved {
   const seconds = Math.max(0, Math.min(nowMs - now.movedAtMs, RISE_MS_MAX)) / 1000;
-  const ceiling = now.ceiling ?? Number.POSITIVE_INFINITY;
-  const quick = Math.min(now.rate + QUICK_PER_SECOND * allowed * seconds, ceiling * QUICK_SHARE);
-  const slow = Math.min(now.rate + SLOW_PER_SECOND * Math.min(allowed, ceiling) * seconds, ceiling * REST_SHARE);
-  return { ...now, rate: Math.min(allowed, Math.max(now.rate, quick, slow)) };
+  if (now.ceiling === null) return { ...now, rate: Math.min(allowed, now.rate + QUICK_PER_SECOND * allowed * seconds) };
+  const times = Math.min(1 + (nowMs - now.limitedAtMs) / TWICE_AS_FAST_AFTER_MS, SLOW_TIMES_MAX);
+  const slow = now.rate + SLOW_PER_SECOND * times * Math.min(allowed, now.ceiling) * seconds;
+  return { ...now, rate: Math.min(allowed, Math.max(now.rate, Math.min(slow, now.ceiling * REST_SHARE))) };
 }
 
 function rateMin(allowed: number): number {

@@ -15,7 +15,7 @@ import {
 } from './pace.ts';
 import { askRegularly, askWhenInReach, type Rhythm, rhythmOf, spreadOut } from './rhythm.ts';
 import { activeUntil } from './shares.ts';
-import { type GovernorState, sameBudget, withBudgets } from './state.ts';
+import { afterAnother, type GovernorState, sameBudget, withBudgets } from './state.ts';
 import { withoutGone } from './windows.ts';
 
 export interface Booked {
@@ -54,9 +54,7 @@ function onTime(former: GovernorState, nowMs: number): GovernorState {
   if (calendar.lastAtMs <= nowMs + CLOCK_BACK_MS) {
     return { ...now, calendar: { ...calendar, tracks: calendar.tracks.map((track) => withoutGone(track, nowMs)) } };
   }
-  // As after a lost governor: slots of the other time are of no use to their holders.
-  const tracks = calendar.tracks.map((track) => ({ ...track, buckets: [] }));
-  return { ...now, quietUntilMs: nowMs + BOOK_AHEAD_MAX_MS, calendar: { lastAtMs: nowMs, tracks } };
+  return afterAnother(now, nowMs);
 }
 
 function withBudgetOf({ budget }: BookRequest, state: GovernorState): GovernorState {
@@ -64,12 +62,13 @@ function withBudgetOf({ budget }: BookRequest, state: GovernorState): GovernorSt
 }
 
 /** How the calls went: what it says about the rate, and about the vendor. */
-function hear(state: GovernorState, { worker, report }: BookRequest, nowMs: number, rhythm: Rhythm): GovernorState {
+function hear(state: GovernorState, request: BookRequest, nowMs: number, rhythm: Rhythm): GovernorState {
+  const { report } = request;
   const heard = {
     ...withAdaptation(state, report, nowMs, rhythm.askEveryMs),
     lastMinute: withReport(state.lastMinute, report, nowMs),
     closedUntilMs: Math.max(state.closedUntilMs, Math.min(report.closedUntilMs, nowMs + CLOSED_MS_MAX)),
-    breaker: judge(state.breaker, worker, report, nowMs),
+    breaker: judge(state.breaker, request, nowMs),
   };
   const isBack = state.breaker.state !== 'closed' && heard.breaker.state === 'closed';
   return isBack ? startSlowlyAfterOutage(heard, nowMs) : heard;
@@ -131,7 +130,8 @@ function conclude(state: GovernorState, request: BookRequest, nowMs: number, out
     ...(lastRun === undefined ? {} : { grantedAtMs: nowMs, lastSlotAtMs: state.calendar.lastAtMs }),
   });
   const callsNow = callsPerSecond(state);
-  const closedUntilMs = Math.max(state.closedUntilMs, brokenUntilMs(state.breaker, nowMs));
+  const isProbe = state.breaker.state === 'half_open' && lastRun !== undefined;
+  const closedUntilMs = Math.max(state.closedUntilMs, isProbe ? 0 : brokenUntilMs(state.breaker, nowMs));
   const answer: BookAnswer = {
     version: 1,
     nowMs,

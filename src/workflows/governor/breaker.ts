@@ -1,5 +1,5 @@
 /** Closes a vendor that is down to calls, lets one call through at a time to see whether it is back, and opens it again. */
-import type { BreakerState, CallReport } from '../../model/governor.ts';
+import type { BookRequest, BreakerState } from '../../model/governor.ts';
 
 /** As in a circuit: `closed` lets calls through. */
 export interface Breaker {
@@ -41,16 +41,18 @@ const OTHERS_ANSWERED_MS = 2_000;
 const PROBE_EVERY_MS_MAX = 5_000;
 /** A probe that nobody tells of by then was lost with its worker. */
 const PROBE_LOST_AFTER_MS = 10_000;
+/** No call leaves at a slot any more, by whatever clock. */
+const SLOT_OVER_MS = 100;
 
-export function judge(now: Breaker, worker: string, report: CallReport, nowMs: number): Breaker {
-  const answered = report.answered + report.limited;
-  const seen = answered > 0 ? { ...now, answeredAtMs: nowMs, answeredOf: worker } : now;
-  if (seen.state === 'closed') return judgeClosed(seen, worker, report, nowMs);
-  if (seen.state === 'half_open') return judgeProbe(seen, worker, report, nowMs);
+export function judge(now: Breaker, request: BookRequest, nowMs: number): Breaker {
+  const { worker, report } = request;
+  const seen = report.answered + report.limited > 0 ? { ...now, answeredAtMs: nowMs, answeredOf: worker } : now;
+  if (seen.state === 'closed') return judgeClosed(seen, request, nowMs);
+  if (seen.state === 'half_open') return judgeProbe(seen, request, nowMs);
   return seen;
 }
 
-function judgeClosed(now: Breaker, worker: string, report: CallReport, nowMs: number): Breaker {
+function judgeClosed(now: Breaker, { worker, report }: BookRequest, nowMs: number): Breaker {
   if (report.answered + report.limited > 0 && !report.down) {
     return { ...now, failures: 0, failureReports: 0, failingSinceMs: 0 };
   }
@@ -69,16 +71,17 @@ function judgeClosed(now: Breaker, worker: string, report: CallReport, nowMs: nu
   return !othersFare && (report.down || isOver) ? open(failing, nowMs, 0) : failing;
 }
 
-function judgeProbe(now: Breaker, worker: string, report: CallReport, nowMs: number): Breaker {
+function judgeProbe(now: Breaker, request: BookRequest, nowMs: number): Breaker {
+  const { worker, report, held, inFlight, sentAtMs } = request;
+  const lost: Breaker = { ...now, state: 'open', probeAtMs: nowMs, probeOf: null };
   if (worker === now.probeOf && nowMs >= now.probeAtMs) {
-    if (report.answered + report.limited > 0)
-      return { ...CLOSED, sinceMs: nowMs, answeredAtMs: nowMs, answeredOf: worker };
+    const isBack = report.answered + report.limited > 0;
+    if (isBack) return { ...CLOSED, sinceMs: nowMs, answeredAtMs: nowMs, answeredOf: worker };
     if (report.failed > 0) return open(now, nowMs, now.failedProbes + 1);
-    // It was given its slot too late: that says nothing about the vendor.
-    if (report.unused > 0) return { ...now, state: 'open', probeAtMs: nowMs, probeOf: null };
+    // The slot came too late, or nobody wanted it any more: that says nothing about the vendor.
+    if (held === 0 && inFlight === 0 && sentAtMs > now.probeAtMs + SLOT_OVER_MS) return lost;
   }
-  if (nowMs < now.probeAtMs + PROBE_LOST_AFTER_MS) return now;
-  return { ...now, state: 'open', probeAtMs: nowMs, probeOf: null };
+  return nowMs < now.probeAtMs + PROBE_LOST_AFTER_MS ? now : lost;
 }
 
 function open(now: Breaker, nowMs: number, failedProbes: number): Breaker {

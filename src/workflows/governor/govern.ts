@@ -1,6 +1,5 @@
 /** What happens to a governor beside bookings: it begins, its budget is set, somebody looks at it. */
 import {
-  BOOK_AHEAD_MAX_MS,
   type Budget,
   type BudgetAnswer,
   type GovernorStanding,
@@ -10,7 +9,7 @@ import {
 import { lastMinuteOf } from './last-minute.ts';
 import { allowedPerSecond, callsPerSecond, paceOf } from './pace.ts';
 import { heldNow } from './shares.ts';
-import { budgetOf, type GovernorState, type Holder, withBudgets } from './state.ts';
+import { afterAnother, budgetOf, type GovernorState, type Holder, withBudgets } from './state.ts';
 import { usedIn } from './windows.ts';
 
 /** What is known of the time before this governor. */
@@ -22,8 +21,8 @@ export interface Past {
 }
 
 export function remember(state: GovernorState, past: Past, nowMs: number): GovernorState {
-  const known = { ...state, ready: true, quietUntilMs: past.firstEver ? 0 : nowMs + BOOK_AHEAD_MAX_MS };
-  return state.wasSet ? known : withBudgets(known, { budgetSet: past.budget });
+  const begun = { ...(past.firstEver ? state : afterAnother(state, nowMs)), ready: true };
+  return state.wasSet ? begun : withBudgets(begun, { budgetSet: past.budget });
 }
 
 /** Null: the workers' budget holds again. */

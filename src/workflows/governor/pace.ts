@@ -40,7 +40,7 @@ export function isAdapted(state: GovernorState): boolean {
 }
 
 export function earliestMs(state: GovernorState, nowMs: number): number {
-  return Math.max(nowMs + ANSWER_MS, state.closedUntilMs, state.quietUntilMs);
+  return Math.max(nowMs + ANSWER_MS, state.closedUntilMs);
 }
 
 /** What the calls that ended tell about the rate. */

@@ -1,5 +1,5 @@
 /** What a governor knows: it is carried from run to run, so it is plain data, bounded, and has a version. */
-import type { Budget } from '../../model/governor.ts';
+import { BOOK_AHEAD_MAX_MS, type Budget } from '../../model/governor.ts';
 import { type Adaptation, UNADAPTED } from './adaptation.ts';
 import { type Breaker, CLOSED } from './breaker.ts';
 import type { Calendar, Ramp } from './calendar.ts';
@@ -12,7 +12,7 @@ export interface GovernorState {
   /** False until it is known whether there was a governor before. */
   readonly ready: boolean;
   readonly beganAtMs: number;
-  /** Nothing is granted before: a lost governor may have granted slots up to here. */
+  /** No place is leased before, and no call is free: a lost governor may have granted as much. */
   readonly quietUntilMs: number;
   /** As the workers' settings say; null = no worker has come yet. */
   readonly budgetOfWorkers: Budget | null;
@@ -68,6 +68,14 @@ export function freshState(nowMs: number): GovernorState {
     holders: [],
     lastMinute: [],
   };
+}
+
+/** Slots of a lost governor, or of another time, may lie up to here: as if the last of them were the last one booked. */
+export function afterAnother(state: GovernorState, nowMs: number): GovernorState {
+  const lastAtMs = nowMs + BOOK_AHEAD_MAX_MS;
+  const tracks = state.calendar.tracks.map((track) => ({ ...track, buckets: [] }));
+  const ramp = { fromMs: lastAtMs, factor: 0.5 };
+  return { ...state, quietUntilMs: lastAtMs, ramp, calendar: { lastAtMs, tracks } };
 }
 
 export function budgetOf({ budgetSet, budgetOfWorkers }: GovernorState): Budget {
