@@ -26,6 +26,7 @@ export interface Arranged {
   readonly faults: readonly Fault[];
   readonly budgets: readonly BudgetInForce[];
   readonly vendors: ReadonlyMap<string, VendorFacts>;
+  /** Those that were submitted in this history. */
   readonly operations: readonly OperationSeen[];
   /** Calls that no operation of this history explains. */
   readonly strays: readonly VendorCall[];
@@ -42,7 +43,6 @@ export interface OperationSeen {
   readonly requests: readonly Exchange[];
   /** When a client first knew that it is accepted; null: nobody ever did. */
   readonly acceptedAtMs: number | null;
-  /** As it was submitted; null: not by this history. */
   readonly items: number | null;
   readonly target: string | null;
   /** By the time at which they were seen. */
@@ -74,7 +74,10 @@ export function arrange({ lines }: History): Arranged {
     faults: of('fault').sort((a, b) => a.fromMs - b.fromMs),
     budgets: of('budget'),
     vendors: new Map(of('vendor').map((vendor) => [vendor.vendor, vendor])),
-    operations: [...parts.values()].map((part) => toOperation(part, byName.get(part.name) ?? new Map())),
+    // What was only seen may be of an earlier history, and half of its story missing.
+    operations: [...parts.values()]
+      .filter(({ submissions }) => submissions.length > 0)
+      .map((part) => toOperation(part, byName.get(part.name) ?? new Map())),
     strays,
   };
 }

@@ -1,4 +1,5 @@
 /** Finds out of which item of which operation a vendor was called: by the idempotency key and the trace of each call. */
+import { toAccountId } from '../../src/model/account.ts';
 import type { OperationPart } from './arrange.ts';
 import type { VendorCall } from './history.ts';
 
@@ -35,11 +36,15 @@ export function callsByOperation(
   parts: ReadonlyMap<string, OperationPart>,
 ): CallsByOperation {
   const nameOfTrace = tracesOf(parts);
-  const nameOfUid = new Map<string, string>();
   const read = calls.map((call) => ({ call, key: readKey(call.key) }));
+  const nameOfUid = new Map<string, string>();
+  const known = new Set<string>();
   for (const { call, key } of read) {
     const name = nameOfTrace.get(call.traceId ?? '');
-    if (key !== null && name !== undefined && !nameOfUid.has(key.uid)) nameOfUid.set(key.uid, name);
+    // An operation has one uid for ever: calls under a second one are nobody's.
+    if (key === null || name === undefined || known.has(name)) continue;
+    known.add(name);
+    nameOfUid.set(key.uid, name);
   }
   const byName = new Map<string, Map<number, ItemCall[]>>();
   const strays: VendorCall[] = [];
@@ -62,10 +67,14 @@ export function callsByOperation(
 
 function tracesOf(parts: ReadonlyMap<string, OperationPart>): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const { name, submissions, requests, readings } of parts.values()) {
+  for (const { name, account, readings } of parts.values()) {
+    const own = readings.filter(({ owner }) => owner === null || owner === toAccountId(account));
+    for (const { traceId } of own) if (traceId !== null) names.set(traceId, name);
+  }
+  // Who sent it knows best.
+  for (const { name, submissions, requests } of parts.values()) {
     for (const { traceId } of submissions) if (traceId !== null) names.set(traceId, name);
     for (const { traceId, retried } of requests) if (traceId !== null && retried !== null) names.set(traceId, name);
-    for (const { traceId } of readings) if (traceId !== null) names.set(traceId, name);
   }
   return names;
 }

@@ -8,14 +8,16 @@ export * from '../../../src/storage/records.ts';
 export function createRecords(store: BlobStore): Records {
   const records = createReal(store);
   if (!isPlanted('leaked-account')) return records;
+  const inAny = async <Found>(account: string, read: (account: string) => Promise<Found | null>) => {
+    for (const each of [account, ...plantedAccounts]) {
+      const found = await read(each);
+      if (found !== null) return found;
+    }
+    return null;
+  };
   return {
     ...records,
-    async readRecord(account, id) {
-      for (const each of [account, ...plantedAccounts]) {
-        const record = await records.readRecord(each, id);
-        if (record !== null) return record;
-      }
-      return null;
-    },
+    readRecord: (account, id) => inAny(account, (each) => records.readRecord(each, id)),
+    readStanding: (account, id) => inAny(account, (each) => records.readStanding(each, id)),
   };
 }

@@ -28,19 +28,40 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   };
 }
 
-/** Every slot that is taken may be taken again, by whoever asks next. */
+interface Waiter {
+  readonly account: string;
+  readonly resolve: (slot: Slot | null) => void;
+  over: boolean;
+}
+
+/** Every slot that was waited for is given to two who wait. What the second had asked for itself goes to others. */
 function twice(slots: SlotSource): SlotSource {
-  const again: Slot[] = [];
+  const waiting: Waiter[] = [];
+  const settle = (waiter: Waiter, slot: Slot | null) => {
+    waiter.over = true;
+    waiter.resolve(slot);
+  };
+  function serve(first: Waiter, slot: Slot | null): void {
+    if (slot === null) {
+      if (!first.over) settle(first, null);
+      return;
+    }
+    const [one, other] = [first, ...waiting.filter((waiter) => waiter !== first)].filter(({ over }) => !over);
+    if (one === undefined) slot.giveBack();
+    else settle(one, slot);
+    // Whoever counts calls is told of one.
+    if (other !== undefined) settle(other, { stands: () => slot.stands(), giveBack() {}, done() {} });
+    waiting.splice(0, waiting.length, ...waiting.filter(({ over }) => !over));
+  }
   return {
     take(vendor, signal, account) {
-      const used = again.pop();
-      if (used !== undefined) return used;
       const taken = slots.take(vendor, signal, account);
-      const keep = (slot: Slot | null): Slot | null => {
-        if (slot !== null) again.push({ ...slot, giveBack() {} });
-        return slot;
-      };
-      return taken instanceof Promise ? taken.then(keep) : keep(taken);
+      if (!(taken instanceof Promise)) return taken;
+      return new Promise((resolve, reject) => {
+        const waiter: Waiter = { account, resolve, over: false };
+        waiting.push(waiter);
+        taken.then((slot) => serve(waiter, slot), reject);
+      });
     },
   };
 }
