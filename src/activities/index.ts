@@ -2,6 +2,7 @@
 import type { ActivityDeps } from './deps.ts';
 import { createPrepare } from './duplicates/prepare.ts';
 import { createFinalize } from './finalize.ts';
+import { withPulse } from './pulse.ts';
 import { createSettle } from './settle.ts';
 import { createSlice } from './slice.ts';
 import { createSurvey } from './survey.ts';
@@ -13,8 +14,8 @@ export function createActivities(deps: ActivityDeps) {
   return {
     prepare: createPrepare(deps),
     slice: createSlice(deps),
-    settle: createSettle(deps),
-    survey: createSurvey(deps),
+    settle: withPulse(createSettle(deps)),
+    survey: withPulse(createSurvey(deps)),
     tellHalt: createTellHalt(deps),
     ...createFinalize(deps),
   };

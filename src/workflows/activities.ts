@@ -44,12 +44,14 @@ export function prepareActivity(plan: Plan, amended: Amendment) {
   }).prepare;
 }
 
-/** As long as they take: their heartbeats say that they go on. */
-export const { settle, survey } = proxyActivities<Activities>({
-  startToCloseTimeout: '1 day',
-  heartbeatTimeout: '30s',
-  retry: RETRY,
-});
+/** As long as they take, replaced as soon as a slice where their worker is lost: a cancel must not hang on it. */
+export function careActivities({ heartbeatTimeoutMs }: Plan) {
+  return proxyActivities<Pick<Activities, 'settle' | 'survey'>>({
+    startToCloseTimeout: '1 day',
+    heartbeatTimeout: heartbeatTimeoutMs,
+    retry: RETRY,
+  });
+}
 
 /** Small writes run in the worker that decides them: no trip over the server, one marker in the history. */
 export const { checkpoint, finalize, tellHalt } = proxyLocalActivities<Activities>({

@@ -12,7 +12,7 @@ import {
 } from '@temporalio/workflow';
 import { decidedItems, EMPTY_TALLY, sumItems } from '../model/operation.ts';
 import type { OperationInput } from '../model/workflow-contract.ts';
-import { prepareActivity, settle, survey } from './activities.ts';
+import { careActivities, prepareActivity } from './activities.ts';
 import { createCrew } from './crew.ts';
 import { keepDeadline } from './deadline.ts';
 import { bringUpToDate } from './former-input.ts';
@@ -76,6 +76,7 @@ async function lookBack(input: OperationInput, ledger: Ledger, wishes: Wishes): 
   // What left no trace may have been begun all the same, as far as a window reaches.
   const windowMax = input.mode === 'settle_untouched' ? 0 : plan.windowMax;
   const scheduled = input.scheduledAt !== null;
+  const { survey } = careActivities(plan);
   const log = await survey({ version: 1, ref, run, chunkItems, windowMax, boxMs: plan.boxMs, scheduled });
   if (log.ended) return false;
   const found = { ...log, paused: log.paused && !wishes.resumed };
@@ -167,6 +168,7 @@ function allDecidedBySlices({ base, chunkItems }: OperationInput, ledger: Ledger
 async function giveUpTheRest(input: OperationInput, ledger: Ledger): Promise<void> {
   const { ref, run, source, base, chunkItems } = input;
   const plan = widestPlan(input.plan, ledger.amended());
+  const { settle } = careActivities(plan);
   const open = [...ledger.openChunks()];
   async function settleNext(): Promise<void> {
     for (let next = open.shift(); next !== undefined; next = open.shift()) {
