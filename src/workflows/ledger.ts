@@ -193,7 +193,8 @@ export function createLedger(input: OperationInput) {
     /** News of a chunk in work. Counts never go back: a late signal of a finished chunk is dropped. */
     report(ordinal: number, reported: Tally, cause: Throttle | null): void {
       const chunk = open.get(ordinal);
-      if (chunk === undefined || decidedItems(reported) < decidedItems(chunk.tally)) return;
+      const decided = decidedItems(reported);
+      if (chunk === undefined || decided < decidedItems(chunk.tally) || decided > (chunkItems[ordinal] ?? 0)) return;
       open.set(ordinal, { ...chunk, tally: reported });
       throttle = cause;
       touch();

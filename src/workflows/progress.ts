@@ -9,7 +9,7 @@ import {
   type Throttle,
 } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
-import type { ChunkState, OperationInput, SliceAnswer } from '../model/workflow-contract.ts';
+import type { ChunkProgress, ChunkState, OperationInput, SliceAnswer } from '../model/workflow-contract.ts';
 
 /** Latency assumed for a vendor that nobody has measured yet: the slowest call that the product surface promises. */
 const ASSUMED_LATENCY_MS = 1_000;
@@ -40,6 +40,27 @@ export function soundAmendment(said: unknown): Amendment {
       : {}),
     ...(deadline === null || isTime(deadline) ? { deadline } : {}),
   };
+}
+
+/** Of a chunk's report what is sound: others than its child may signal. null: nothing is. */
+export function soundReport(said: unknown): ChunkProgress | null {
+  const { ordinal, tally, throttle } = Object(said) as Readonly<Record<string, unknown>>;
+  if (!isCount(ordinal)) return null;
+  const counts = Object(tally) as Readonly<Record<string, unknown>>;
+  const { succeeded, failed, skipped, cancelled, unknown } = counts;
+  if (!isCount(succeeded) || !isCount(failed) || !isCount(skipped)) return null;
+  if (!isCount(cancelled) || !isCount(unknown)) return null;
+  const cause = isThrottle(throttle) ? throttle : null;
+  return { ordinal, tally: { succeeded, failed, skipped, cancelled, unknown }, throttle: cause };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isThrottle(value: unknown): value is Throttle {
+  const { cause, vendor } = Object(value) as Readonly<Record<string, unknown>>;
+  return typeof cause === 'string' && typeof vendor === 'string';
 }
 
 function isTime(value: unknown): value is string {

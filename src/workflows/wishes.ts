@@ -2,7 +2,7 @@
 import { setHandler } from '@temporalio/workflow';
 import type { OperationInput } from '../model/workflow-contract.ts';
 import type { Ledger } from './ledger.ts';
-import { soundAmendment } from './progress.ts';
+import { soundAmendment, soundReport } from './progress.ts';
 import { amendSignal, arrivedSignal, cancelSignal, pauseSignal, progressSignal, resumeSignal } from './signals.ts';
 
 export interface Wishes {
@@ -36,7 +36,10 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
     if (action === 'stop') wishes.cancel();
     else if (!wishes.paused) setPaused(wishes, ledger, true);
   });
-  setHandler(progressSignal, (progress) => ledger.report(progress.ordinal, progress.tally, progress.throttle));
+  setHandler(progressSignal, (said) => {
+    const report = soundReport(said);
+    if (report !== null) ledger.report(report.ordinal, report.tally, report.throttle);
+  });
   setHandler(cancelSignal, () => wishes.cancel());
   setHandler(pauseSignal, () => {
     wishes.resumed = false;
