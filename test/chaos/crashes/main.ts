@@ -61,6 +61,9 @@ async function runAll(options: Options, numbers: readonly number[]): Promise<rea
 
 type Tell = (plan: Plan, outcome: Outcome) => void;
 
+/** On a machine that has no time; others at work end some day. */
+const LANE_TRIES_MAX = 5;
+
 /** A lane that broke is no ground for the next history: another one takes its place. */
 async function workLane(
   name: string,
@@ -69,22 +72,38 @@ async function workLane(
   next: () => number | undefined,
   onOutcome: Tell,
 ): Promise<void> {
+  let tries = 0;
   for (let life = 1, number = next(); number !== undefined; life++) {
-    const laneName = life === 1 ? name : `${name}-${life}`;
-    const lane = await startLane(laneName, ground);
-    const operators = await createOperators(ground.temporalAddress, laneName);
+    const opened = await openLane(`${name}-${life}`, ground).catch((error: unknown) => {
+      tell(`${name}: no lane: ${String(error)}`);
+      if (++tries === LANE_TRIES_MAX) throw error;
+      return null;
+    });
+    if (opened === null) continue;
     try {
       for (let isWhole = true; isWhole && number !== undefined; ) {
         const plan = planOf(seed, number);
-        const outcome = await runCrash(plan, { lane, operators, seed, random: randomOf(seed, number).fork('scene') });
+        const history = { ...opened, seed, random: randomOf(seed, number).fork('scene') };
+        const outcome = await runCrash(plan, history).catch(brokenOff);
         onOutcome(plan, outcome);
-        isWhole = outcome.fault === null && outcome.reached && lane.fault() === null;
+        isWhole = outcome.fault === null && outcome.reached && opened.lane.fault() === null;
         number = next();
       }
     } finally {
-      await end(lane, operators);
+      await end(opened.lane, opened.operators);
     }
   }
+}
+
+async function openLane(name: string, ground: Ground) {
+  const lane = await startLane(name, ground);
+  return { lane, operators: await createOperators(ground.temporalAddress, name) };
+}
+
+/** The harness's own fault: the lane is given up. */
+function brokenOff(error: unknown): Outcome {
+  const fault = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { reached: false, violations: [], fault, backMs: null, tookMs: 0, history: '' };
 }
 
 async function end(lane: Lane, operators: { close(): Promise<void> }): Promise<void> {

@@ -27,8 +27,8 @@ export interface Standby {
   end(): Promise<void>;
 }
 
-const READY_MAX_MS = 60_000;
-const ARM_MAX_MS = 10_000;
+const READY_MAX_MS = 180_000;
+const ARM_MAX_MS = 60_000;
 const TAIL_CHARS = 8_000;
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const entry = fileURLToPath(new URL('./standby.ts', import.meta.url));
