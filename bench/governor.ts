@@ -103,14 +103,14 @@ async function steadyRun(parts: Parts, rate: number, ms: number, killEveryMs: nu
   const work = await submitWork(parts, itemsFor(rate, ms));
   await sleep(SETTLE_MS, bench);
   const readCost = killEveryMs === 0 ? await startCostMeter(parts) : null;
-  const endAt = performance.now() + ms;
+  const startedAt = performance.now();
   let kills = 0;
-  while (performance.now() < endAt) {
-    await sleep(Math.min(killEveryMs === 0 ? ms : killEveryMs, endAt - performance.now()), bench);
-    if (killEveryMs === 0 || performance.now() >= endAt) continue;
+  for (let killAt = killEveryMs; killEveryMs > 0 && killAt < ms; killAt += killEveryMs) {
+    await sleep(startedAt + killAt - performance.now(), bench);
     await crew.killNext();
     kills += 1;
   }
+  await sleep(startedAt + ms - performance.now(), bench);
   const cost = (await readCost?.()) ?? null;
   const toMs = Date.now() - TAIL_MS;
   const standing = await readVendor(bench);
@@ -134,7 +134,7 @@ async function halvedRun(parts: Parts, rate: number, ms: number): Promise<Run> {
   await configureVendor(vendor.url, { callsPerSecond: rate / 2 });
   await sleep(Math.max(ms / 2, HALVED_SETTLE_MS + 10_000), bench);
   const span = { fromMs: halvedAt + HALVED_SETTLE_MS, toMs: Date.now() - TAIL_MS };
-  const { callsPerSecond, adapted } = await readVendor(bench);
+  const { callsPerSecond, adapted, lastMinute } = await readVendor(bench);
   await work.cancel();
   const calls = await readCalls(parts);
   const limited = limitedShare(calls, span);
@@ -146,7 +146,16 @@ async function halvedRun(parts: Parts, rate: number, ms: number): Promise<Run> {
     useOfNewLimit: use,
     limitedShareInFirst30s: limitedShare(calls, first),
   };
-  return { rate, score, workers, seconds: ms / 1_000, ...facts, callsPerSecondAtEnd: callsPerSecond, adapted };
+  return {
+    rate,
+    score,
+    workers,
+    seconds: ms / 1_000,
+    ...facts,
+    callsPerSecondAtEnd: callsPerSecond,
+    adapted,
+    lastMinute,
+  };
 }
 
 const OUTAGE_BEFORE_MS = 15_000;
