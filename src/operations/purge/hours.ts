@@ -98,11 +98,14 @@ export function createHours({ storage, visit, retentionMs, runsPerSecondMax }: H
       // What is over goes first: it takes no write, so it works on a full disk, too.
       for (const pass of ['forget', 'expire'] as const) {
         for (let hour = cursors[pass]; hour < due[pass]; hour += HOUR_MS) {
-          runs += await sweepHour(hour, pass, nowMs, turn);
+          const found = await sweepHour(hour, pass, nowMs, turn);
           cursors = { ...cursors, [pass]: hour + HOUR_MS };
-          await records.putSweep('hours', cursors);
+          // An hour without any is as quickly gone through again.
+          if (found > 0) await records.putSweep('hours', cursors);
+          runs += found;
         }
       }
+      await records.putSweep('hours', cursors);
       known = cursors;
       return runs;
     },
