@@ -8,6 +8,7 @@ export interface Link {
   /** Also as `fault()` for a server behind the link that is to take its part (http). */
   setFault(fault: LinkFault | null): void;
   fault(): LinkFault | null;
+  close(): Promise<void>;
 }
 
 interface Connection {
@@ -69,6 +70,10 @@ export async function openLink(targets: readonly number[]): Promise<Link> {
         if (next?.kind === 'reset' || (torn && next?.kind !== 'hole' && next?.kind !== 'hold')) reset(connection);
         else for (const pipe of connection.pipes) pipe.changed();
       }
+    },
+    async close() {
+      for (const connection of [...connections]) hangUp(connection);
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

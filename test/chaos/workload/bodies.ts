@@ -93,15 +93,19 @@ function productItem(random: Random, account: string): Readonly<Record<string, u
   }
 }
 
-/** An index is a row, whether its address is new, was there before (skipped) or is none (failed). */
+/** Each index is a row: a new address, one that an earlier row has brought (skipped), or none (failed). */
 function drawContacts(random: Random, account: string): { body: string; items: number; tag: string } {
   const items = drawSize(random);
   const tag = `t${random.whole(1, 1_000_000_000).toString(36)}`;
-  const row = (_: number, index: number) => {
-    const of = index > 0 && random.chance(0.03) ? random.whole(0, index - 1) : index;
-    const email = random.chance(0.02) ? 'nobody' : `${of}.${tag}@example.com`;
-    return `${email},${markOf(account)} ${index},Company ${index % 10},${index % 90}\r\n`;
+  const brought: number[] = [];
+  const drawEmail = (index: number): string => {
+    if (random.chance(0.02)) return 'nobody';
+    const isRepeated = brought.length > 0 && random.chance(0.03);
+    if (!isRepeated) brought.push(index);
+    return `${isRepeated ? random.pick(brought) : index}.${tag}@example.com`;
   };
+  const row = (_: number, index: number) =>
+    `${drawEmail(index)},${markOf(account)} ${index},Company ${index % 10},${index % 90}\r\n`;
   return { body: `email,name,company,age\r\n${list(items, row).join('')}`, items, tag };
 }
 
