@@ -98,3 +98,14 @@ export function writeReport(file: string, entries: readonly Entry[]): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, page.join('\n'));
 }
+
+/** With how to have it again. */
+export function lineOf({ seed, number, point, nth, scenario, reached, violations, fault, ...times }: Entry): string {
+  const { backMs, tookMs } = times;
+  const what = `${point}:${nth} in ${scenario} (--seed ${seed} --only ${number})`;
+  const how = reached ? `back after ${backMs} ms, ${tookMs} ms` : `NOT REACHED, ${tookMs} ms`;
+  const wrong = [...violations.slice(0, TOLD_MAX), ...(fault === null ? [] : [`fault: ${fault}`])];
+  return [`${what}: ${how}`, ...wrong].join('\n    ');
+}
+
+const TOLD_MAX = 5;
