@@ -118,29 +118,48 @@ export interface AllowanceTerms {
 }
 
 /**
- * Allowances never sum to more than what is left, but for one failure a chunk, so that work goes on; so an operation fails
- * no more than `maxFailures` and what its chunks have in flight. A share hovers about its limit: there a chunk may
- * fail some more (5 % of what is decided, no more than it has in flight), or each of its slices would be a few items long.
+ * A chunk whose allowance is spent fails what it has in flight, too: so much is set aside for each. Thus an operation
+ * fails no more than its limit and what its chunks have in flight together; of a share, which failures may hover about,
+ * no more than twice that, or slices would be a few items long. null: others hold what is left, and must come home first.
  */
-export function allowanceOf(
-  { maxFailures, maxFailurePercent, minSample }: FailurePolicy,
-  { failures, decided }: Standing,
-  { window, inFlight, granted }: AllowanceTerms,
-): FailureAllowance {
-  const sum = (partOf: (allowance: FailureAllowance) => number) =>
-    granted.reduce((total, allowance) => total + Math.max(0, partOf(allowance)), 0);
-  const left = maxFailures === null ? null : maxFailures + 1 - failures - sum((allowance) => allowance.failures ?? 0);
-  const percent = maxFailurePercent;
-  if (percent === null) return { failures: part(left, window), share: null };
-  const slack = (decided * percent) / 100 - failures - sum(({ share }) => share?.excess ?? 0);
-  const spare = Math.min(inFlight, Math.ceil(decided / 20));
-  const excess = Math.max(spare, slack / window);
-  const sample = Math.max(0, Math.ceil((minSample - decided) / window));
-  return { failures: part(left, window), share: { percent, excess, sample } };
+export function allowanceOf(policy: FailurePolicy, standing: Standing, terms: AllowanceTerms): FailureAllowance | null {
+  const failures = failuresOf(policy, standing, terms);
+  const share = shareOf(policy, standing, terms);
+  return failures === 'used_up' || share === 'used_up' ? null : { failures, share };
 }
 
-function part(left: number | null, window: number): number | null {
-  return left === null ? null : Math.max(1, Math.ceil(left / window));
+function failuresOf({ maxFailures }: FailurePolicy, { failures }: Standing, terms: AllowanceTerms) {
+  if (maxFailures === null) return null;
+  const { window, inFlight, granted } = terms;
+  const left =
+    maxFailures + window * inFlight - failures - setAside(terms, (allowance) => (allowance.failures ?? 1) - 1);
+  if (left < inFlight && granted.length > 0) return 'used_up';
+  // Half is kept back: a chunk that fails more than the others comes for it some times before all must come home.
+  const parts = window === 1 ? 1 : 2 * window;
+  return Math.max(1, Math.floor(left / parts) - inFlight + 1);
+}
+
+function shareOf(
+  { maxFailurePercent: percent, minSample }: FailurePolicy,
+  { failures, decided }: Standing,
+  terms: AllowanceTerms,
+): FailureAllowance['share'] | 'used_up' {
+  if (percent === null) return null;
+  const { window, inFlight, granted } = terms;
+  const spare = window === 1 ? 0 : Math.min(inFlight, Math.ceil(decided / SPARE_OF_DECIDED));
+  const slack = (decided * percent) / 100 - failures;
+  const heldBack = setAside(terms, ({ share }) => share?.excess ?? 0);
+  const left = window * (inFlight + spare) + Math.max(0, slack) - heldBack;
+  if (left < inFlight && granted.length > 0) return 'used_up';
+  const excess = slack < 0 ? slack / window : Math.max(0, left / window - inFlight);
+  return { percent, excess, sample: Math.max(0, Math.ceil((minSample - decided) / window)) };
+}
+
+const SPARE_OF_DECIDED = 20;
+
+/** Of what others were allowed, and what they have in flight when that is spent. */
+function setAside({ granted, inFlight }: AllowanceTerms, of: (allowance: FailureAllowance) => number): number {
+  return granted.reduce((sum, allowance) => sum + Math.max(0, of(allowance) + inFlight), 0);
 }
 
 export function isSpent({ failures, share }: FailureAllowance, used: Standing): boolean {

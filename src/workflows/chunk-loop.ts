@@ -54,8 +54,8 @@ export interface ChunkWork {
   readonly amended: Amendment;
   /** Asked before every slice; see `SliceInput.ends`. */
   readonly ends: () => OperationEnd | null;
-  /** Asked before every slice; null = it may fail as it will. */
-  readonly limit: (state: ChunkState) => SliceLimit | null;
+  /** Asked before every slice; null = it may fail as it will; `used_up`: others must come home before it goes on. */
+  readonly limit: (state: ChunkState) => SliceLimit | null | 'used_up';
   readonly gate: Gate;
   /** Called after every slice. */
   readonly report: (state: ChunkState, throttle: Throttle | null) => void;
@@ -70,7 +70,9 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
   const slice = sliceActivity(work.plan, work.amended);
   let state = start;
   while (!work.gate.leaving()) {
-    const answer = await oneSlice(work, slice, state);
+    const limit = work.limit(state);
+    if (limit === 'used_up') break;
+    const answer = await oneSlice(work, slice, state, limit);
     if (answer === 'not_begun') continue;
     state =
       answer === 'lost'
@@ -92,10 +94,10 @@ async function oneSlice(
   work: ChunkWork,
   slice: ReturnType<typeof sliceActivity>,
   state: ChunkState,
+  limit: SliceLimit | null,
 ): Promise<SliceAnswer | 'lost' | 'not_begun'> {
   const { ref, plan, run, source, callsPerSecond } = work;
   const ends = work.ends();
-  const limit = work.limit(state);
   const { ordinal, boxMs, probe, lost } = state;
   const bounds = { boxMs, ...(limit === null ? {} : { limit }) };
   try {

@@ -27,6 +27,8 @@ export interface Crew {
   /** Begins chunks until the window is full or none is left. */
   fill(): void;
   hasRoom(): boolean;
+  /** What may still fail is in the hands of chunks at work: all must come home before it can be dealt out anew. */
+  isDealtOut(): boolean;
   atWork(): number;
   /** Chunks that wait for callbacks. */
   waiting(): number;
@@ -49,9 +51,14 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   let working = 0;
   let cameHome = 0;
   let leaving = false;
+  let dealtOut = false;
 
   const isDue = () => (waiting.nextAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now();
-  const allow = (state: ChunkState) => ledger.failures.allow(state, { plan, window });
+  const allow = (state: ChunkState) => {
+    const allowance = ledger.failures.allow(state, { plan, window });
+    if (allowance === null) dealtOut = true;
+    return allowance;
+  };
   const terms = { input, amended, callsPerSecond: share, allow };
   const own = directly(terms, ledger, () => working >= window && isDue());
   const children = chunkItems.length <= plan.directChunksMax ? own : asChild(terms);
@@ -105,7 +112,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   return {
     fill() {
       cameHome = 0;
-      while (working < window) {
+      while (working < window && !dealtOut) {
         const next = nextChunk();
         if (next === null) break;
         working++;
@@ -113,6 +120,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
       }
       wakeInTime();
     },
+    isDealtOut: () => dealtOut,
     hasRoom: () => cameHome > 0 || (working < window && isDue()),
     atWork: () => working,
     waiting: waiting.chunks,
@@ -134,7 +142,7 @@ interface Terms {
   readonly amended: Amendment;
   readonly callsPerSecond: number | null;
   /** What the chunk may add to the run's failures; asked as late as can be. */
-  readonly allow: (state: ChunkState) => FailureAllowance | undefined;
+  readonly allow: (state: ChunkState) => FailureAllowance | undefined | null;
 }
 
 interface Employer {
@@ -151,7 +159,10 @@ function directly({ input, amended, callsPerSecond, allow }: Terms, ledger: Ledg
   const mustLeave = () => isNeeded() || workflowInfo().historyLength > plan.historyEventsMax;
   const report = (chunk: ChunkState, throttle: Parameters<Ledger['report']>[2]) =>
     ledger.report(chunk.ordinal, chunk.tally, throttle);
-  const limit = (chunk: ChunkState) => limitOf(allow(chunk), chunk.tally);
+  const limit = (chunk: ChunkState) => {
+    const allowance = allow(chunk);
+    return allowance === null ? 'used_up' : limitOf(allowance, chunk.tally);
+  };
   // Every report is heard at once.
   const mustTell = () => false;
   const bounds = { ends, limit, mustLeave, mustTell };
@@ -173,6 +184,7 @@ function asChild({ input, amended, callsPerSecond, allow }: Terms): Employer {
   return {
     async work(state) {
       const allowance = allow(state);
+      if (allowance === null) return { state, done: false, summary: null };
       const bounds = { callsPerSecond, ...(allowance === undefined ? {} : { allowance }) };
       const child = await startChild(chunkWorkflow, {
         ...prioritize(amended),

@@ -126,8 +126,11 @@ export function createFailureWatch({ ref, run, base, carried }: OperationInput, 
       from ??= standingOf(tally());
     },
 
-    /** What the chunk may add before it comes home to be counted; undefined: anything. To be asked anew each time. */
-    allow(chunk: ChunkState, { plan, window }: Crowd): FailureAllowance | undefined {
+    /**
+     * What the chunk may add before it comes home to be counted; undefined: anything; null: nothing before the others
+     * have come home. To be asked anew each time.
+     */
+    allow(chunk: ChunkState, { plan, window }: Crowd): FailureAllowance | undefined | null {
       const limits = policy();
       if (limits === null) return undefined;
       grants.delete(chunk.ordinal);
@@ -137,7 +140,7 @@ export function createFailureWatch({ ref, run, base, carried }: OperationInput, 
       });
       const inFlight = plan.sliceConcurrency * (plan.batchItemsMax ?? 1);
       const allowance = allowanceOf(limits, counted(), { window, inFlight, granted });
-      grants.set(chunk.ordinal, { allowance, from: standingOf(chunk.tally) });
+      if (allowance !== null) grants.set(chunk.ordinal, { allowance, from: standingOf(chunk.tally) });
       return allowance;
     },
 

@@ -145,10 +145,11 @@ async function workUntilCalled(
   wishes.onArrival = crew.tell;
   const called = () => wishes.cancelled || wishes.paused || wishes.amended;
   const home = () => crew.atWork() === 0;
-  while (!called() && !historyIsLong()) {
+  const mustComeHome = () => historyIsLong() || crew.isDealtOut();
+  while (!called() && !mustComeHome()) {
     crew.fill();
     if (home() && crew.waiting() === 0) return;
-    await condition(() => called() || historyIsLong() || crew.hasRoom());
+    await condition(() => called() || mustComeHome() || crew.hasRoom());
   }
   if (!called()) {
     crew.callHome('after_slice');

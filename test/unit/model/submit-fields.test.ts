@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { isTimestamp, readAmendment, readSubmitFields, refusePast } from '../../../src/model/submit-fields.ts';
+import {
+  isTimestamp,
+  readAmendment,
+  readSubmitFields,
+  refuseDeadline,
+  refusePast,
+} from '../../../src/model/submit-fields.ts';
 
 describe('submit fields', () => {
   it('leaves what is absent to the target', () => {
@@ -35,10 +41,57 @@ describe('submit fields', () => {
     ['scheduledAt', 'tomorrow'],
     ['scheduledAt', '2099-01-01T00:00:00'],
     ['scheduledAt', '2099-02-30T00:00:00Z'],
+    ['maxFailures', '-1'],
+    ['maxFailures', '1.5'],
+    ['maxFailures', ''],
+    ['maxFailurePercent', '100.1'],
+    ['maxFailurePercent', '-0'],
+    ['maxFailurePercent', '5%'],
+    ['maxFailurePercent', '1e1'],
+    ['maxFailurePercent', 'NaN'],
+    ['minSample', '0'],
+    ['onFailureLimit', 'cancel'],
+    ['onFailureLimit', 'Pause'],
+    ['deadline', '2099-01-01'],
+    ['deadline', 'PT1H'],
   ])('refuses %s=%s and names the field', (name, text) => {
     const errors = [expect.objectContaining({ parameter: name })];
     const expected = expect.objectContaining({ code: 'invalid_policy', facts: expect.objectContaining({ errors }) });
     expect(() => readSubmitFields({ [name]: text })).toThrow(expected);
+  });
+
+  it('reads limits on failures from 0 to all, and a deadline in any offset', () => {
+    const fields = { maxFailures: '0', maxFailurePercent: '0.05', minSample: '1', onFailureLimit: 'stop' };
+    const limits = { maxFailures: 0, maxFailurePercent: 0.05, minSample: 1, onFailureLimit: 'stop' };
+    const deadline = '2999-01-01T00:00:00+02:00';
+    expect(readSubmitFields({ ...fields, deadline }).policy).toEqual({
+      ...limits,
+      deadline: '2998-12-31T22:00:00.000Z',
+    });
+    expect(readSubmitFields({ maxFailurePercent: '100' }).policy).toEqual({ maxFailurePercent: 100 });
+  });
+
+  it('refuses a deadline that has passed, or that leaves no time', () => {
+    const scheduledAt = '2099-01-01T00:00:00.000Z';
+    const later = '2099-01-01T00:00:00.001Z';
+    expect(() => refuseDeadline(null, scheduledAt, Date.now())).not.toThrow();
+    expect(() => refuseDeadline(later, scheduledAt, Date.now())).not.toThrow();
+    expect(() => refuseDeadline(scheduledAt, scheduledAt, Date.now())).toThrow('later than scheduledAt');
+    expect(() => refuseDeadline(scheduledAt, null, Date.parse(scheduledAt))).toThrow('in the past');
+    expect(() => refuseDeadline(scheduledAt, null, Date.parse(scheduledAt) - 1)).not.toThrow();
+  });
+
+  it('amends limits by number or null', () => {
+    const cleared = { maxFailures: null, maxFailurePercent: null, deadline: null };
+    expect(readAmendment(cleared)).toEqual(cleared);
+    expect(readAmendment({ maxFailures: 0, maxFailurePercent: 12.5 })).toEqual({
+      maxFailures: 0,
+      maxFailurePercent: 12.5,
+    });
+    for (const amendment of [{ maxFailures: -1 }, { maxFailurePercent: 101 }, { maxFailurePercent: Number.NaN }]) {
+      expect(() => readAmendment(amendment)).toThrow(expect.objectContaining({ code: 'invalid_policy' }));
+    }
+    expect(() => readAmendment({ deadline: 'soon' })).toThrow('deadline must be');
   });
 
   it('refuses a time in the past as such, and takes one to come in any offset', () => {
