@@ -120,13 +120,15 @@ function conclude(state: GovernorState, request: BookRequest, nowMs: number, out
   const { grant } = outcome;
   const askAgainMs = askAgain(state, request, nowMs, outcome);
   const me = holderOf(state, request.worker);
-  const count = grant === 'free' ? me.waiting : grant.count;
+  const count = grant === 'free' ? 0 : grant.count;
+  // Calls that are not counted wait for places, if for anything.
+  const waiting = grant === 'free' && me.places === null ? 0 : me.waiting - count;
   const lastRun = grant === 'free' ? undefined : grant.runs.at(-1);
   const served = withHolder(state, {
     ...me,
     activeUntilMs: activeUntil(nowMs, askAgainMs),
     held: grant === 'free' ? 0 : me.held + count,
-    waiting: me.waiting - count,
+    waiting,
     ...(lastRun === undefined ? {} : { grantedAtMs: nowMs, lastSlotAtMs: state.calendar.lastAtMs }),
   });
   const callsNow = callsPerSecond(state);
