@@ -16,7 +16,8 @@ export interface SweepLease {
   release(): Promise<void>;
 }
 
-const LEASE_MS = 60_000;
+/** Renewed at half of it: so long a killed process keeps the others from sweeping. */
+const LEASE_MS = 20_000;
 
 export function createSweepLease(records: Pick<Records, 'readSweep' | 'putSweep'>): SweepLease {
   const holder = ulid();
