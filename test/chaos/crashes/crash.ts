@@ -167,9 +167,11 @@ async function play(plan: Plan, ground: Ground, { recorder, tag, terminated }: P
   }
 }
 
-/** Both parts serve and are armed no more. */
+/** Both parts serve and are armed no more; one that died at the very end has its successor. */
 async function settleLane(lane: Lane): Promise<void> {
-  for (const mode of ['api', 'worker'] as const) await (await lane.part(mode)).arm(null);
+  for (const mode of ['api', 'worker'] as const) {
+    while (!(await (await lane.part(mode)).arm(null)));
+  }
   const broken = lane.fault();
   if (broken !== null) throw broken;
 }

@@ -13,8 +13,8 @@ export interface Part {
   /** When and how it ended; `killed` by SIGKILL. */
   readonly exited: Promise<{ readonly atMs: number; readonly killed: boolean }>;
   isRunning(): boolean;
-  /** Resolves once it counts; the count begins anew. Null: it does not die any more. */
-  arm(order: CrashOrder | null): Promise<void>;
+  /** Counts anew from then on. Null: it does not die any more. False: it has died before. */
+  arm(order: CrashOrder | null): Promise<boolean>;
   /** SIGKILL, by us. */
   kill(): Promise<void>;
   /** The last that it said. */
@@ -70,9 +70,11 @@ export function startStandby(env: NodeJS.ProcessEnv): Standby {
         kill,
         tail: said.tail,
         async arm(order) {
-          const armed = heard(child, 'armed', ARM_MAX_MS);
+          const armed = heard(child, 'armed', ARM_MAX_MS).then(() => true);
+          // Where it has died nobody answers.
+          armed.catch(() => {});
           send({ kind: 'arm', order });
-          await armed;
+          return await Promise.race([armed, exited.then(() => false)]);
         },
       };
     },
