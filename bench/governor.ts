@@ -1,4 +1,5 @@
 /** Scenario `governor`: budgets over several worker processes, judged by the vendor's own ledger; also under kills, a halved limit and an outage. */
+import { cpus } from 'node:os';
 import { createClient } from './client.ts';
 import { startCrew } from './crew.ts';
 import { firstCallMs, judgeRate, limitedShare, useOf } from './governed-calls.ts';
@@ -193,6 +194,7 @@ async function outageRun(parts: Parts, rate: number, ms: number): Promise<Run> {
   return { rate, score: RESUME_BOUND_MS / resumedMs, workers, outageSeconds: ms / 1_000, items, ...facts };
 }
 
+/** Of the machine's CPU. */
 const COST_BOUND = 0.02;
 
 /** The same rate twice: by a governor, and by what each slice keeps of its operation's rate without one. */
@@ -202,9 +204,11 @@ async function costRun(parts: Parts, rate: number, ms: number): Promise<Run> {
   await setBudget(parts, null);
   const free = await measured(parts, rate, ms, rate);
   const extra = cpuOf(governed.cost) - cpuOf(free.cost);
-  const share = extra / cpuOf(free.cost);
-  const score = share <= 0 ? 2 : COST_BOUND / share;
-  return { rate, score, workers: parts.workers, seconds: ms / 1_000, share, extraCpuPerSecond: extra, governed, free };
+  const shareOfMachine = extra / cpus().length;
+  const shareOfUsed = extra / cpuOf(governed.cost);
+  const score = shareOfMachine <= 0 ? 2 : COST_BOUND / shareOfMachine;
+  const facts = { extraCpuPerSecond: extra, shareOfMachine, shareOfUsed };
+  return { rate, score, workers: parts.workers, seconds: ms / 1_000, ...facts, governed, free };
 }
 
 async function measured(parts: Parts, rate: number, ms: number, pace: number | null) {
