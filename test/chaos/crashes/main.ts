@@ -21,7 +21,8 @@ export async function runCrashes(args: readonly string[]): Promise<boolean> {
     tell(`${done.length}/${numbers.length} ${lineOf(entry)}`);
   };
   const withinMs = minutes === null ? Number.POSITIVE_INFINITY : minutes * 60_000;
-  if (numbers.length > 0) await sit({ seed, numbers, lanes, withinMs, onEntry, onNote: tell });
+  const signal = stopSignal();
+  if (numbers.length > 0) await sit({ seed, numbers, lanes, withinMs, signal, onEntry, onNote: tell });
   tell(tableOf([...before, ...done], { whole: false }));
   const bad = done.filter((entry) => !isGood(entry));
   for (const entry of bad) tell(`not good: ${lineOf(entry)}`);
@@ -43,6 +44,18 @@ function keep(out: string, entry: Entry, history: string): void {
   const folder = `${out}.histories`;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${entry.seed}-${entry.number}.ndjson`), history);
+}
+
+/** The first Ctrl-C lets what has begun end; the second does not. */
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController();
+  const ask = (): void => {
+    if (stopping.signal.aborted) process.exit(130);
+    stopping.abort();
+    tell('stopping after the histories that have begun');
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, ask);
+  return stopping.signal;
 }
 
 function tell(text: string): void {

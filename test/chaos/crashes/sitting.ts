@@ -13,6 +13,8 @@ export interface Sitting {
   readonly lanes: number;
   /** No history is begun after so long. */
   readonly withinMs: number;
+  /** Nor after this. */
+  readonly signal?: AbortSignal;
   /** `history`: all that was seen, as NDJSON. */
   readonly onEntry: (entry: Entry, history: string) => void;
   readonly onNote: (note: string) => void;
@@ -31,7 +33,7 @@ export async function sit(sitting: Sitting): Promise<void> {
     ground,
     seed,
     onNote,
-    next: () => (performance.now() < endsAtMs ? waiting.shift() : undefined),
+    next: () => (performance.now() < endsAtMs && sitting.signal?.aborted !== true ? waiting.shift() : undefined),
     onOutcome({ number, order, scenario }, { history, ...outcome }) {
       const at = new Date().toISOString();
       onEntry({ at, commit, seed, number, ...order, scenario: scenario.name, ...outcome }, history);
