@@ -54,15 +54,27 @@ const tokens: string[] = [];
 /** Listens where only a client says to connect to. */
 async function startTrap() {
   let connections = 0;
+  const received: Buffer[] = [];
   const server = createServer((socket) => {
     connections++;
-    socket.destroy();
+    socket
+      .on('error', () => {})
+      .once('data', (piece) => {
+        received.push(piece);
+        socket.destroy();
+      });
   });
   server.listen(0, HOST);
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return { port, url: `http://${HOST}:${port}/trap`, connections: () => connections, close: () => server.close() };
+  return {
+    port,
+    url: `http://${HOST}:${port}/trap`,
+    connections: () => connections,
+    received,
+    close: () => server.close(),
+  };
 }
 
 async function tokenOf(account: string, roles: readonly string[], secret = canaryOf('JWT_SECRET')): Promise<string> {
@@ -372,10 +384,11 @@ describe('a journey with a canary in every secret and every item', () => {
 
   it('goes through an API that reaches neither its Temporal, its database nor its key set', async () => {
     const dead = await findFreePort(HOST);
+    const stranger = await startTrap();
     const port = await findFreePort(HOST);
     const api = startMain('api', {
       ...{ PORT: `${port}`, LOG_LEVEL: 'debug', AUTH: '', DATA_DIR: parts.dataDir, MOCK_VENDOR_PORT: `${dead}` },
-      ...{ TEMPORAL_ADDRESS: `${HOST}:${dead}`, TEMPORAL_API_KEY: canaryOf('TEMPORAL_API_KEY') },
+      ...{ TEMPORAL_ADDRESS: `${HOST}:${stranger.port}`, TEMPORAL_API_KEY: canaryOf('TEMPORAL_API_KEY') },
       ...{
         DATABASE_URL: `postgres://postgres:${canaryOf('DATABASE_URL')}@${HOST}:${dead}/x`,
         JWT_SECRET: canaryOf('JWT_SECRET'),
@@ -397,8 +410,12 @@ describe('a journey with a canary in every secret and every item', () => {
       expect(await ask('/health/detailed', canaryOf('ADMIN_API_KEY'))).toBe(503);
       expect(await ask('/v1/operations', await tokenOf('acme', ['viewer']))).toBe(503);
       expect(await ask('/v1/limits', `trk_${'1'.repeat(20)}_${'B'.repeat(43)}`)).toBe(503);
+      // The key goes to nobody that has not shown a certificate first: what is sent begins a TLS handshake.
+      expect(stranger.received.length).toBeGreaterThan(0);
+      for (const piece of stranger.received) expect(piece[0]).toBe(0x16);
     } finally {
       await api.stop();
+      stranger.close();
     }
   });
 });
