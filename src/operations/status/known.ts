@@ -29,6 +29,8 @@ export interface Known {
   liveAt: number;
   readAt: number;
   asking: Promise<boolean> | null;
+  /** What the store says of it is on its way. */
+  recalling: Promise<void> | null;
   silences: number;
   quietUntil: number;
 }
@@ -132,7 +134,7 @@ async function readStanding(records: Records, account: string, id: string): Prom
 }
 
 function unseen(record: OperationRecord): Known {
-  const nothing = { shown: null, ended: false, runSoughtAt: 0, liveAt: 0, readAt: 0, asking: null };
+  const nothing = { shown: null, ended: false, runSoughtAt: 0, liveAt: 0, readAt: 0, asking: null, recalling: null };
   return { record: knownRecord(record), run: firstRun(record), ...nothing, silences: 0, quietUntil: 0 };
 }
 

@@ -64,13 +64,20 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   }
 
   async function recall(known: Known): Promise<OperationView> {
-    if (!known.ended && Date.now() - known.readAt >= statusCacheMs) {
+    if (!known.ended && known.recalling === null && Date.now() - known.readAt >= statusCacheMs) {
       known.readAt = Date.now();
-      if (!(await operations.readSummary(known))) {
-        await Promise.all([operations.readCheckpoint(known), operations.seekRecord(known)]);
-      }
+      known.recalling = readStored(known).finally(() => {
+        known.recalling = null;
+      });
     }
+    // Who comes meanwhile waits with the first: before the first answer nothing is remembered but the beginning.
+    await known.recalling;
     return view(known, false);
+  }
+
+  async function readStored(known: Known): Promise<void> {
+    if (await operations.readSummary(known)) return;
+    await Promise.all([operations.readCheckpoint(known), operations.seekRecord(known)]);
   }
 
   return {
