@@ -16,7 +16,7 @@ import { chunk as chunkWorkflow } from './chunk.ts';
 import { createGate, workChunk } from './chunk-loop.ts';
 import { limitOf } from './failure-watch.ts';
 import type { Ledger } from './ledger.ts';
-import { amendPlan, windowOf } from './progress.ts';
+import { amendPlan, fedWindow, windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';
 import { createWaiting } from './waiting.ts';
 
@@ -53,6 +53,10 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   let leaving = false;
   let dealtOut = false;
 
+  /** Fewer than the window where the vendor's rate feeds no more: slices that only wait cost history and places. */
+  const places = () => fedWindow(plan, window, ledger.grantedRate());
+  let filledTo = 0;
+
   const isDue = () => (waiting.nextAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now();
   const allow = (state: ChunkState) => {
     const allowance = ledger.failures.allow(state, { plan, window });
@@ -60,7 +64,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
     return allowance;
   };
   const terms = { input, amended, callsPerSecond: share, allow };
-  const own = directly(terms, ledger, () => working >= window && isDue());
+  const own = directly(terms, ledger, () => (working >= places() && isDue()) || working > places());
   const children = chunkItems.length <= plan.directChunksMax ? own : asChild(terms);
   for (const chunk of ledger.openChunks()) {
     if (chunk.awaits === undefined) shelved.push(chunk);
@@ -106,13 +110,14 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   /** While every place is taken, whoever comes home wakes; what is due already needs nobody to. */
   function wakeInTime(): void {
     const nextAtMs = waiting.nextAtMs();
-    if (nextAtMs !== null && !isDue() && working < window && !leaving) alarm.setFor(nextAtMs);
+    if (nextAtMs !== null && !isDue() && working < places() && !leaving) alarm.setFor(nextAtMs);
   }
 
   return {
     fill() {
       cameHome = 0;
-      while (working < window && !dealtOut) {
+      filledTo = places();
+      while (working < filledTo && !dealtOut) {
         const next = nextChunk();
         if (next === null) break;
         working++;
@@ -121,7 +126,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
       wakeInTime();
     },
     isDealtOut: () => dealtOut,
-    hasRoom: () => cameHome > 0 || (working < window && isDue()),
+    hasRoom: () => cameHome > 0 || places() > filledTo || (working < places() && isDue()),
     atWork: () => working,
     waiting: waiting.chunks,
     tell(ordinals) {
@@ -150,7 +155,7 @@ interface Employer {
   callHome(how: YieldRequest): void;
 }
 
-/** `isNeeded`: somebody waits for a place, which is given up between two slices. */
+/** `isNeeded`: somebody waits for a place, or there are more than the vendor's rate feeds: one is given up between two slices. */
 function directly({ input, amended, callsPerSecond, allow }: Terms, ledger: Ledger, isNeeded: () => boolean): Employer {
   const { ref, plan, run, source, chunkItems } = input;
   const itemsOf = (ordinal: number) => chunkItems[ordinal] ?? 0;

@@ -132,6 +132,8 @@ export function createLedger(input: OperationInput) {
     deadline: () => deadline().deadline ?? null,
     failures,
     amended: () => amended,
+    /** What the vendor grants just now, where it holds calls back; null where it does not. */
+    grantedRate: () => throttle?.currentRate ?? null,
     hasBegun: () => startedAt !== null,
     isOpen: (ordinal: number) => open.has(ordinal),
     save,

@@ -168,6 +168,15 @@ export function windowOf(plan: Plan, chunks: number): number {
   return Math.max(1, Math.min(plan.windowMax, fed, chunks));
 }
 
+/**
+ * The window that a vendor's granted rate can feed, twice over: calls that take longer must not let it run dry. Null:
+ * the vendor holds nothing back.
+ */
+export function fedWindow({ sliceConcurrency }: Plan, window: number, callsPerSecond: number | null): number {
+  if (callsPerSecond === null) return window;
+  return Math.min(window, 2 * Math.max(1, Math.ceil((callsPerSecond * ASSUMED_LATENCY_MS) / 1_000 / sliceConcurrency)));
+}
+
 /** An operation's tally: finished chunks, and what those in work have decided so far. */
 export function sumTallies(finished: Tally, open: Iterable<ChunkState>): Tally {
   let sum = finished;

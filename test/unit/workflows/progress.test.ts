@@ -7,6 +7,7 @@ import {
   amendPlan,
   awaitsOf,
   changesWork,
+  fedWindow,
   freshChunk,
   runningItems,
   soundAmendment,
@@ -120,4 +121,15 @@ test('a chunk waits for callbacks only where there is nothing else to do', () =>
   expect(throttleOf(plan(), waiting, waits, 0)).toBeNull();
   expect(afterSlice(waiting, answer, plan())).not.toHaveProperty('awaits');
   expect(afterLoss(waiting)).not.toHaveProperty('awaits');
+});
+
+test.each([
+  [null, 16],
+  [5, 2],
+  [50, 2],
+  [51, 4],
+  [400, 16],
+  [10_000, 16],
+])('at %s calls per second that a vendor grants, %i slices of 50 are fed', (rate, slices) => {
+  expect(fedWindow(plan({ sliceConcurrency: 50 }), 16, rate)).toBe(slices);
 });
