@@ -361,7 +361,10 @@ describe('a journey with a canary in every secret and every item', () => {
     });
     const key = String(made.json['key']);
     tokens.push(key, key.slice(25));
-    const rows = Array.from({ length: 20_000 }, (_, n) => `${n}-${ITEM}@example.com,${ITEM}`);
+    const rows = Array.from(
+      { length: 20_000 },
+      (_, n) => `${n}-${ITEM}@example.com,Robert'); DROP TABLE contacts;-- ${ITEM}`,
+    );
     const id = await accept(
       '/v1/operations?target=contacts',
       key,
@@ -379,7 +382,10 @@ describe('a journey with a canary in every secret and every item', () => {
       { withinMs: 20_000 },
     );
     await postgres?.start();
-    await ended(id, await tokenOf('acme', ['viewer']));
+    const viewer = await tokenOf('acme', ['viewer']);
+    await ended(id, viewer);
+    // Each row is where it belongs: what looks like SQL was a name.
+    expect((await send('GET', `/v1/operations/${id}`, viewer)).json['counts']).toMatchObject({ succeeded: 20_000 });
   });
 
   it('goes through an API that reaches neither its Temporal, its database nor its key set', async () => {
