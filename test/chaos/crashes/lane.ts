@@ -49,7 +49,7 @@ export interface Lane {
 
 /** Small boxes and short time-outs: what takes a minute in production takes a second here, and is the same. */
 const SETTINGS = {
-  ...{ HEARTBEAT_TIMEOUT_MS: '1000', BOX_MS: '150', BOX_MAX_MS: '1000', RECONCILE_INTERVAL_MS: '500' },
+  ...{ HEARTBEAT_TIMEOUT_MS: '2000', BOX_MS: '150', BOX_MAX_MS: '1000', RECONCILE_INTERVAL_MS: '500' },
   ...{ RETRY_INITIAL_INTERVAL_MS: '50', RETRY_MAXIMUM_INTERVAL_MS: '500', CALL_TIMEOUT_MS: '3000' },
   ...{ CALLBACK_TIMEOUT_MS: '4000', STATUS_CACHE_MS: '50', SHUTDOWN_GRACE_MS: '1000', CHUNK_SIZE: '150' },
   ...{ ACCOUNT_OPERATIONS_MAX: '1000', VENDOR_CONNECTIONS: '128', LOG_LEVEL: 'info' },
