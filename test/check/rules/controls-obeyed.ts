@@ -49,7 +49,7 @@ function answerTo({ readings }: OperationSeen, { client, sentAtMs }: Exchange): 
   );
 }
 
-/** Where nothing held the news up, and nobody asked for more. */
+/** Where the news had its time, with nothing to hold it up, and nobody asked for more. */
 function checkCalls({ faults }: Arranged, operation: OperationSeen, request: Exchange, witness: Witness): void {
   const { action, sentAtMs, endedAtMs } = request;
   const wakes = (other: Exchange) =>
@@ -57,21 +57,26 @@ function checkCalls({ faults }: Arranged, operation: OperationSeen, request: Exc
   const wakers = operation.requests.filter((other) => wakes(other) && mayHaveBegun(other.status));
   // An earlier one may have arrived late, and after this.
   if (wakers.some((waker) => waker.sentAtMs <= endedAtMs && waker.endedAtMs >= sentAtMs)) return;
-  const held = faults.filter(({ what, fromMs, toMs }) => {
-    const hinders = HINDERING.includes(what) && fromMs <= endedAtMs + OBEYED_WITHIN_MS;
-    return hinders && toMs + AFTERMATH_MS[what] >= sentAtMs;
-  });
-  const freeAtMs = Math.max(endedAtMs, ...held.map(({ what, toMs }) => toMs + AFTERMATH_MS[what]));
   const next = wakers.find((waker) => waker.sentAtMs > endedAtMs)?.sentAtMs ?? Number.POSITIVE_INFINITY;
-  const [fromMs, toMs] = [freeAtMs + OBEYED_WITHIN_MS, next];
+  const heardBy = quietSince(faults, endedAtMs);
   for (const calls of operation.calls.values()) {
     for (const call of calls) {
       const departed = departedAtMs(call, faults);
       if (departed <= endedAtMs) continue;
       witness.fact();
-      if (departed < fromMs || departed >= toMs || isTouched(faults, HINDERING, endedAtMs, departed)) continue;
+      if (departed < heardBy || departed >= next) continue;
       const after = Math.round(departed - endedAtMs);
       witness.violation(`index ${call.index} is called ${after} ms after ${action} was answered`, operation);
     }
   }
+}
+
+/** The end of the first stretch, long enough for the news, in which nothing hindered it. */
+function quietSince(faults: Arranged['faults'], fromMs: number): number {
+  let free = fromMs;
+  for (const { what, fromMs: begins, toMs } of faults) {
+    if (!HINDERING.includes(what) || begins >= free + OBEYED_WITHIN_MS) continue;
+    free = Math.max(free, toMs + AFTERMATH_MS[what]);
+  }
+  return free + OBEYED_WITHIN_MS;
 }

@@ -33,12 +33,20 @@ function quietSpells({ readings, requests }: OperationSeen): readonly Spell[] {
   for (const reading of readings) {
     const { state, seenAtMs } = reading;
     if (state !== 'paused' && state !== 'ended') continue;
-    const relevant = wakers.filter(({ action }) => state === 'paused' || action === 'retry');
-    if (relevant.some((waker) => mayBeOlder(reading, waker))) continue;
+    const relevant = wakers.filter((waker) => wakes(waker, reading));
+    // Once somebody asked for another run, an end says nothing of the calls that come.
+    const isOld = (waker: Exchange) => (state === 'ended' ? waker.sentAtMs <= seenAtMs : mayBeOlder(reading, waker));
+    if (relevant.some(isOld)) continue;
     const next = relevant.find(({ sentAtMs }) => sentAtMs > seenAtMs);
     spells.push({ state, fromMs: seenAtMs, toMs: next?.sentAtMs ?? Number.POSITIVE_INFINITY });
   }
   return spells;
+}
+
+/** An end is ended by a retry of that run alone. */
+function wakes({ action, retried }: Exchange, { state, run }: Reading): boolean {
+  if (state === 'paused') return true;
+  return action === 'retry' && (run === null || (retried?.fromRun ?? run) >= run);
 }
 
 /** `amend` may put a paused one back in time; a cancel of a paused one makes no call. */
