@@ -20,12 +20,12 @@ import type {
   OperationInput,
   SurveyAnswer,
 } from '../model/workflow-contract.ts';
-import { checkpoint, finalize } from './activities.ts';
+import { finalize } from './activities.ts';
+import { createCheckpoints } from './checkpoints.ts';
 import { createFailureWatch } from './failure-watch.ts';
 import { afterLoss, changesWork, deadlineOf, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
-const CHECKPOINT_EVERY_MS = 5_000;
 const LISTED_AFTER_MS = 2_000;
 /** Signals that may come while the last slice runs, and then some. */
 const REVISIONS_LEFT = 1_000;
@@ -46,9 +46,6 @@ export function createLedger(input: OperationInput) {
   let prepared = carried?.prepared ?? false;
   let throttle: Throttle | null = null;
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
-  let checkpointedAtMs = Date.now();
-  let saving: Promise<void> | null = null;
-  let unsaved = false;
   let summary: Progress | null = null;
   let listedAsRunning = carried !== null && startedAt !== null;
   let beganAtMs = Date.now();
@@ -83,6 +80,8 @@ export function createLedger(input: OperationInput) {
     asOf: new Date().toISOString(),
   });
 
+  const checkpoints = createCheckpoints({ ref, progress, hasEnded: () => state === 'ended' });
+
   /** Most operations end before a list could show them as running: each change of an attribute costs the server a write. */
   function listAsRunning(): void {
     listedAsRunning = true;
@@ -102,28 +101,13 @@ export function createLedger(input: OperationInput) {
   function touch(how?: 'save'): void {
     revision++;
     if (!listedAsRunning && state === 'running' && Date.now() - beganAtMs >= LISTED_AFTER_MS) listAsRunning();
-    const due = state === 'paused' || Date.now() - checkpointedAtMs >= CHECKPOINT_EVERY_MS;
-    if (saving === null && due && informed && state !== 'ended') void save();
+    if (informed && state !== 'ended' && (checkpoints.isDue() || (state === 'paused' && checkpoints.isIdle())))
+      void save();
     if (how === 'save') void save();
   }
 
-  /** Resolves once the checkpoint says what is true now, or something later. */
   function save(): Promise<void> {
-    if (!informed) return Promise.resolve();
-    unsaved = true;
-    saving ??= saveAll().finally(() => {
-      saving = null;
-    });
-    return saving;
-  }
-
-  async function saveAll(): Promise<void> {
-    while (unsaved && state !== 'ended') {
-      unsaved = false;
-      checkpointedAtMs = Date.now();
-      // It is tried for ever; what else goes wrong must not stop the work.
-      await checkpoint({ version: 1, ref, progress: progress() }).catch(() => undefined);
-    }
+    return informed ? checkpoints.save() : Promise.resolve();
   }
 
   return {
@@ -136,6 +120,7 @@ export function createLedger(input: OperationInput) {
     grantedRate: () => throttle?.currentRate ?? null,
     hasBegun: () => startedAt !== null,
     isOpen: (ordinal: number) => open.has(ordinal),
+    /** Resolves once the checkpoint says what is true now, or something later. */
     save,
     /** Epoch ms of the time that it waits for; null where there is none to wait for. */
     dueAtMs: () => (isAhead(scheduledAt(), Date.now()) ? Date.parse(scheduledAt() ?? '') : null),
