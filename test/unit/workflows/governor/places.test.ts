@@ -31,9 +31,11 @@ interface Trouble {
   readonly callMs: number;
   /** A worker that does not tell which answer it has. */
   readonly echoes: boolean;
+  /** Calls begin during half of so long only; 0 = all the time. */
+  readonly idleMs: number;
 }
 
-const CALM: Trouble = { lostEvery: 0, freezeEveryMs: 0, killAtMs: 0, callMs: 400, echoes: true };
+const CALM: Trouble = { lostEvery: 0, freezeEveryMs: 0, killAtMs: 0, callMs: 400, echoes: true, idleMs: 0 };
 
 interface Played {
   readonly mostAtOnce: number;
@@ -43,7 +45,7 @@ interface Played {
 }
 
 function play(places: number, size: number, seconds: number, trouble: Partial<Trouble> = {}): Played {
-  const { lostEvery, freezeEveryMs, killAtMs, callMs, echoes } = { ...CALM, ...trouble };
+  const { lostEvery, freezeEveryMs, killAtMs, callMs, echoes, idleMs } = { ...CALM, ...trouble };
   let state = remember(freshState(BEGAN_MS), { firstEver: true, budget: null }, BEGAN_MS);
   const windows: CallWindow[] = [];
   const members: Member[] = Array.from({ length: size }, (_, i) => ({
@@ -88,6 +90,7 @@ function play(places: number, size: number, seconds: number, trouble: Partial<Tr
 
   function work(member: Member, nowMs: number): void {
     const mine = nowMs + (member.clockMs ?? 0);
+    if (idleMs > 0 && (nowMs - BEGAN_MS + members.indexOf(member) * 370) % idleMs < idleMs / 2) return;
     while (member.inFlight.length < member.places && mine < member.placesUntilMs) {
       member.inFlight.push(nowMs + callMs * (0.5 + ((steps * 7 + member.inFlight.length) % 10) / 10));
     }
@@ -120,6 +123,7 @@ describe('places for calls in flight', () => {
       killAtMs: fc.constantFrom(0, 3_000, 9_050),
       callMs: fc.constantFrom(60, 400, 5_000, 20_000),
       echoes: fc.boolean(),
+      idleMs: fc.constantFrom(0, 800, 2_600),
     });
     fc.assert(
       fc.property(

@@ -13,6 +13,8 @@ interface Worker {
   readonly diesAt: number;
   /** From its answer to the next question, beside what it was told. */
   readonly slowMs: number;
+  /** Asks so often, whatever it was told. */
+  readonly everyMs?: number;
 }
 
 interface Run {
@@ -49,7 +51,7 @@ function askOn(workers: readonly Worker[], windows: readonly CallWindow[], secon
     updates++;
     expect(booked.answer.askAgainMs).toBeGreaterThanOrEqual(100);
     next.slots.push(...slotTimes(booked.answer));
-    next.askAtMs = nowMs + booked.answer.askAgainMs + next.slowMs;
+    next.askAtMs = nowMs + (next.everyMs ?? booked.answer.askAgainMs + next.slowMs);
   }
   const [window] = windows;
   const slots = members.map((it) => it.slots.map((slot) => (slot - BEGAN_MS) / 1000));
@@ -96,6 +98,16 @@ describe('while every worker wants more than there is', () => {
     const [stays = []] = slots;
     const gaps = stays.slice(1).map((at, i) => at - (stays[i] ?? 0));
     expect(Math.max(...gaps)).toBeLessThan(16);
+  });
+
+  test('a worker that asks all the time gets no more than its turn', () => {
+    const pushy = { ...alive(5_000), everyMs: 20 };
+    const { slots } = askOn(
+      [...Array.from({ length: 11 }, () => alive(5_000)), pushy],
+      [{ calls: 1, seconds: 1 }],
+      240,
+    );
+    for (const times of slots) expect(between(times, 10, 240)).toBeGreaterThan(230 / 1.02 / 12 - 4);
   });
 
   test('a minute that is used up is shared as well', () => {
