@@ -26,6 +26,8 @@ export interface Known {
   ended: boolean;
   /** When a newer run was last looked for. */
   runSoughtAt: number;
+  /** The store did not answer then: there may be one. */
+  mayGoOn: boolean;
   liveAt: number;
   readAt: number;
   asking: Promise<boolean> | null;
@@ -66,9 +68,10 @@ export function createKnownOperations(records: Records): KnownOperations {
     known.runSoughtAt = Date.now();
     const { account, id } = known.record;
     const reading = records.readRun(account, id, known.run.run + 1);
-    const next = await within(BLOB_DEADLINE_MS, 'the next run', reading).catch(() => null);
-    if (next !== null) enterRun(known, next);
-    return next !== null;
+    const next = await within(BLOB_DEADLINE_MS, 'the next run', reading).catch(() => undefined);
+    known.mayGoOn = next === undefined;
+    if (next) enterRun(known, next);
+    return next !== undefined && next !== null;
   }
 
   async function readSummary(known: Known): Promise<boolean> {
@@ -134,7 +137,16 @@ async function readStanding(records: Records, account: string, id: string): Prom
 }
 
 function unseen(record: OperationRecord): Known {
-  const nothing = { shown: null, ended: false, runSoughtAt: 0, liveAt: 0, readAt: 0, asking: null, recalling: null };
+  const nothing = {
+    shown: null,
+    ended: false,
+    runSoughtAt: 0,
+    mayGoOn: false,
+    liveAt: 0,
+    readAt: 0,
+    asking: null,
+    recalling: null,
+  };
   return { record: knownRecord(record), run: firstRun(record), ...nothing, silences: 0, quietUntil: 0 };
 }
 
@@ -143,6 +155,7 @@ export function enterRun(known: Known, record: RunRecord): void {
   if (record.run <= known.run.run) return;
   known.run = runStart(record);
   known.ended = false;
+  known.mayGoOn = false;
   if (known.shown !== null && known.shown.run < record.run) known.shown = null;
   known.liveAt = 0;
   known.readAt = 0;
@@ -170,9 +183,9 @@ function isNewer(progress: Progress, shown: Progress): boolean {
   return progress.asOf >= shown.asOf;
 }
 
-/** A run's end is for ever, so a summary is as live as an answer. */
+/** A run's end is for ever, so a summary is as live as an answer: where no later run can have begun unseen. */
 export function viewOf(known: Known, live: boolean, retentionMs: number): OperationView {
   const progress = known.shown ?? queuedProgress(known.record, known.run);
-  const view = toView(known.record, progress, live || known.ended);
+  const view = toView(known.record, progress, known.ended ? !known.mayGoOn : live);
   return { ...view, expiresAt: expiryOf(progress.endedAt ?? known.run.createdAt, retentionMs) };
 }

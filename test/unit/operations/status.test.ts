@@ -7,7 +7,7 @@ import type { Records } from '../../../src/storage/records.ts';
 import { plan } from '../../fixtures/plan.ts';
 
 /** A store that holds a finished operation and lets each summary wait for a word. */
-function slowStore() {
+function slowStore({ runsAway = false } = {}) {
   let letGo = (): void => {};
   const word = new Promise<void>((resolve) => {
     letGo = resolve;
@@ -22,7 +22,7 @@ function slowStore() {
   } as unknown as Progress;
   const records = {
     readStanding: async () => ({ record: RECORD, tombstone: null }),
-    readRun: async () => null,
+    readRun: () => (runsAway ? new Promise<null>(() => {}) : Promise.resolve(null)),
     readSummary: async () => {
       await word;
       return { ...ended, tally: { succeeded: 2, failed: 0, skipped: 0, cancelled: 0, unknown: 0 }, running: 0 };
@@ -37,19 +37,32 @@ const RECORD = {
   ...{ createdAt: '2026-01-01T00:00:00.000Z', input: {}, metadata: {}, chunkItems: [2] },
 } as unknown as OperationRecord;
 
+/** Temporal is away. */
+function statusOn(records: Records, statusCacheMs: number) {
+  const settings = { statusCacheMs, statusDeadlineMs: 1_500, retentionMs: 1_000 };
+  const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
+  const nudges = { add: () => {} } as unknown as Nudges;
+  const link = { call: () => Promise.reject(new Error('away')), probe: async () => false, isDown: () => true };
+  return createStatus({ records, client, link, nudges, settings });
+}
+
 describe('a stored status', () => {
   it('is waited for by everybody who comes while it is read', async () => {
     const { records, letGo } = slowStore();
-    const settings = { statusCacheMs: 500, statusDeadlineMs: 1_500, retentionMs: 1_000 };
-    const away = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
-    const nudges = { add: () => {} } as unknown as Nudges;
-    const link = { call: () => Promise.reject(new Error('away')), probe: async () => false, isDown: () => true };
-    const status = createStatus({ records, client: away, link, nudges, settings });
+    const status = statusOn(records, 500);
     const readers = [status.stored('default', 'op'), status.stored('default', 'op'), status.get('default', 'op')];
     await new Promise((wake) => setImmediate(wake));
     letGo();
     for (const view of await Promise.all(readers)) {
-      expect(view).toMatchObject({ state: 'ended', revision: 1_003, counts: { pending: 0, succeeded: 2 } });
+      expect(view).toMatchObject({ state: 'ended', live: true, revision: 1_003, counts: { pending: 0, succeeded: 2 } });
     }
+  });
+
+  it('does not call itself live where the store does not say whether a later run has begun', async () => {
+    const { records, letGo } = slowStore({ runsAway: true });
+    letGo();
+    const status = statusOn(records, 0);
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
   });
 });
