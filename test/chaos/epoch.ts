@@ -14,6 +14,7 @@ import { type ContactsOperation, gatherCalls, gatherEffects, vendorUrlOf } from 
 import { drawGround, type Ground } from './ground.ts';
 import { createRandom, type Random } from './random.ts';
 import { readEverything, untilAllEnded } from './settle.ts';
+import { watchPressure } from './stack/pressure.ts';
 import { APIS, type ChaosStack, startChaosStack, VENDORS } from './stack/stack.ts';
 import { serveCustomers } from './workload/customers.ts';
 
@@ -68,6 +69,18 @@ export async function runEpoch({ seed, faultMs, folder, tell }: EpochOptions): P
       void back.then(over);
     },
   });
+  const pressure = watchPressure({
+    pids: () => [...stack.processes.values()].map((part) => part.pid()),
+    onStall: (fromMs, toMs, waited) =>
+      recorder.faultBetween(
+        'stall',
+        'machine',
+        fromMs,
+        toMs,
+        `${Math.round(waited * 100)} % of it without a processor`,
+      ),
+    nowMs: recorder.nowMs,
+  });
   let contacts: ContactsTable | null = null;
   try {
     contacts = await watchContacts(stack.postgres.url);
@@ -76,6 +89,7 @@ export async function runEpoch({ seed, faultMs, folder, tell }: EpochOptions): P
     const scene: Scene = { stack, recorder, contacts, random, ground, plan, tell };
     return { seed, store: ground.store, deaths, faults: tally(plan), ...(await play(scene, seed, faultMs)) };
   } finally {
+    pressure.stop();
     await recorder.close();
     await contacts?.close().catch(() => undefined);
     await stack.stop();
