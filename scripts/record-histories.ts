@@ -1,4 +1,4 @@
-/** Records the histories that `test/unit/workflows/replay.test.ts` replays: `npm run histories`, after a change of workflows. */
+/** Records the histories that `test/unit/workflows/replay.test.ts` replays: `npm run histories [-- path …]`, after a change of workflows. */
 
 import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { readConfig } from '../src/config.ts';
 import { provideTemporalBinary } from '../src/embedded/temporal-binary.ts';
 import { type Engine, startEngine } from '../test/fixtures/engine.ts';
-import { ENGINE_PATHS } from '../test/fixtures/engine-paths.ts';
+import { ENGINE_PATHS, HALTED_PATHS } from '../test/fixtures/engine-paths.ts';
 
 const VISIBLE_AFTER_MS = 1_500;
 const RUNS_KEPT = 4;
@@ -28,7 +28,9 @@ const temporalCli = await provideTemporalBinary({
 process.env['TEMPORAL_CLI_PATH'] = temporalCli;
 const engine = await startEngine();
 try {
-  for (const [name, path] of Object.entries(ENGINE_PATHS)) {
+  const wanted = process.argv.slice(2);
+  for (const [name, path] of Object.entries({ ...ENGINE_PATHS, ...HALTED_PATHS })) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
     const handle = await path.drive(engine);
     const target = join(folder, name);
     await rm(target, { recursive: true, force: true });

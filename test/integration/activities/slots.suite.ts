@@ -156,6 +156,21 @@ export function testSlots(name: string, start: () => Promise<DatabaseUnderTest>)
       ]);
     });
 
+    it('begins no further slot once too much has failed, and decides the rest in a later slice', async () => {
+      const bad = { code: 'bad', message: 'bad', retryable: false };
+      const target = thingsTarget(async (items) => items.map(() => ({ kind: 'failed', error: bad }) as const));
+      const plan = { sliceConcurrency: 1, batchItemsMax: 10 };
+      const items = things(100);
+      const slice = createSliceUnderTest({ uid, database, items, target, plan, isSpent: ({ failed }) => failed >= 15 });
+      expect(await slice.run()).toMatchObject({ waitUntil: null, vendorDown: false });
+      expect(slice.lines().map(({ index }) => index)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+      expect(await ledgerRows()).toHaveLength(2);
+      const later = createSliceUnderTest({ uid, database, items, target, plan });
+      await later.run();
+      expect(later.lines()).toHaveLength(100);
+      expect(await ledgerRows()).toHaveLength(10);
+    });
+
     it('puts a slot off for a later slice with its attempts', async () => {
       const target = thingsTarget(async (items) =>
         items.map(() => ({

@@ -102,3 +102,19 @@ test('without a ledger there is no exactly once: the work waits for a worker tha
   const slice = createSliceUnderTest({ uid: 'UID', database: null, items: [{ id: 1, value: 1 }] });
   await expect(slice.run()).rejects.toMatchObject({ type: 'no_database', nonRetryable: false });
 });
+
+test('once too much has failed no batch begins, and what is left waits for a later slice', async () => {
+  const failed: Answer = { kind: 'failed', error: { code: 'no', message: 'no', retryable: false } };
+  let batches = 0;
+  const slice = sliceOf(
+    async (items) => {
+      batches++;
+      return items.map(() => failed);
+    },
+    { isSpent: ({ failed: failures }) => failures >= 5, plan: { sliceConcurrency: 1 } },
+  );
+  expect(await slice.run()).toEqual({ waitUntil: null, vendorDown: false, awaiting: 0 });
+  expect(batches).toBe(1);
+  expect(slice.rows.undecided()).toBe(15);
+  expect(slice.deferred()).toEqual([]);
+});

@@ -103,6 +103,15 @@ describe('the form of a bulk action', () => {
     expect(() => read({ priority: '6' })).toThrow(/priority/);
   });
 
+  it('takes limits on failures and a deadline, and says which is wrong', () => {
+    const limits = { maxFailures: '5', maxFailurePercent: '2.5', minSample: '10', onFailureLimit: 'stop' };
+    expect(read({ ...limits, deadline: '2999-01-01T00:00:00Z', priority: '2' }).policy).toEqual({
+      ...{ maxFailures: 5, maxFailurePercent: 2.5, minSample: 10, onFailureLimit: 'stop' },
+      ...{ deadline: '2999-01-01T00:00:00.000Z', priority: 2 },
+    });
+    expect(() => read({ maxFailures: 'many' })).toThrow(/maxFailures must be/);
+  });
+
   it('takes an empty field for one that is not there, and ignores what it does not know', () => {
     const empty = { scheduledAt: '', metadata: ' ', accountId: '', priority: '', __proto__: 'x', extra: 'y' };
     expect(read(empty)).toEqual({ target: 'contacts' });

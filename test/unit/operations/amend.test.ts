@@ -72,6 +72,29 @@ describe('to amend', () => {
     await expect(amend('default', 'op', { priority: 9 })).rejects.toMatchObject({ code: 'invalid_policy' });
   });
 
+  it('refuses a deadline that has passed, or that the work would not begin before', async () => {
+    const refused = { code: 'invalid_policy', facts: { errors: [expect.objectContaining({ parameter: 'deadline' })] } };
+    const past = '2001-01-01T00:00:00.000Z';
+    const scheduled = amending({ state: 'scheduled', scheduledAt: FAR, deadline: FARTHER });
+    await expect(scheduled.amend('default', 'op', { deadline: past })).rejects.toMatchObject(refused);
+    await expect(scheduled.amend('default', 'op', { deadline: FAR })).rejects.toMatchObject(refused);
+    await expect(scheduled.amend('default', 'op', { scheduledAt: FARTHER })).rejects.toMatchObject(refused);
+    expect(scheduled.signal).not.toHaveBeenCalled();
+    expect(await scheduled.amend('default', 'op', { deadline: null })).toMatchObject({ settled: true });
+    expect(scheduled.signal).toHaveBeenCalledWith('amend', { deadline: null });
+  });
+
+  it('takes other changes of what has begun, whatever its deadline', async () => {
+    const begun = amending({
+      state: 'running',
+      startedAt: FAR,
+      scheduledAt: FAR,
+      deadline: '2001-01-01T00:00:00.000Z',
+    });
+    expect(await begun.amend('default', 'op', { maxFailures: 3 })).toMatchObject({ settled: true });
+    expect(await begun.amend('default', 'op', { deadline: FAR })).toMatchObject({ settled: true });
+  });
+
   it('changes nothing where nothing is said', async () => {
     const { amend, signal } = amending({ state: 'running' });
     expect(await amend('default', 'op', {})).toMatchObject({ settled: true });

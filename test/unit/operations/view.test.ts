@@ -99,4 +99,24 @@ describe('a view', () => {
     const amended = { priority: 1, scheduledAt: '2999-01-01T00:00:00.000Z' };
     expect(toView(known, { ...running, amended }, true)).toMatchObject(amended);
   });
+
+  it('shows limits as amended, the deadline of its run, and why it was halted', () => {
+    expect(toView(known, running, true)).toMatchObject({ policy: null, deadline: null, halt: null });
+    const failure = { maxFailures: 5, maxFailurePercent: null, minSample: 100, onFailureLimit: 'stop' } as const;
+    const limited = knownRecord({ ...record, plan: plan({ failure }), deadline: '2026-02-01T00:00:00.000Z' });
+    expect(toView(limited, queuedProgress(limited), false)).toMatchObject({
+      policy: failure,
+      deadline: limited.deadline,
+    });
+    const amended = { maxFailures: null, maxFailurePercent: 0.5 };
+    const halt = { cause: 'deadline', action: 'stop', at: running.asOf, detail: 'the deadline was …' } as const;
+    expect(toView(limited, { ...running, amended, halt }, true)).toMatchObject({
+      policy: { ...failure, ...amended },
+      deadline: null,
+      halt,
+    });
+    // Its record's deadline is that of the first run.
+    const retry = { run: 2, base: EMPTY_TALLY, createdAt: record.createdAt };
+    expect(toView(limited, queuedProgress(limited, retry), false).deadline).toBeNull();
+  });
 });

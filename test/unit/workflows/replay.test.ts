@@ -25,6 +25,9 @@ test('every path worth keeping has stored histories', () => {
       'callbacks',
       'retry-run',
       'former-release',
+      'halted-resumed',
+      'halted-stopped',
+      'deadline',
     ]),
   );
 });
