@@ -217,7 +217,7 @@ export const SETTINGS = {
       'RETENTION_DAYS',
       '30',
       whole(1, 3_650),
-      "Days that an operation and its results are kept after its end. Temporal's retention is raised to it.",
+      "Days that an operation and its results are kept after its end; its tombstone (410) for as many more. Temporal's retention is raised to it.",
     ),
     reconcileIntervalMs: setting(
       'RECONCILE_INTERVAL_MS',

@@ -5,7 +5,7 @@ import { isTrancheError, type TrancheError } from '../../model/errors.ts';
 import { type OperationRecord, type RunRecord, sumItems } from '../../model/operation.ts';
 import type { QuotaStanding } from '../../model/quota.ts';
 import { openName } from '../../storage/keys.ts';
-import type { Records } from '../../storage/records.ts';
+import type { Records, Standing } from '../../storage/records.ts';
 import { unavailable, within } from '../deadline.ts';
 import type { SubmitRequest } from '../operations.ts';
 import type { Quotas } from './quotas.ts';
@@ -56,9 +56,9 @@ export const UNLIMITED: Admission = {
 };
 
 export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionDeps): Admission {
-  async function findStanding({ account, id }: OperationRecord): Promise<OperationRecord | null> {
+  async function findStanding({ account, id }: OperationRecord): Promise<Standing | null> {
     try {
-      return await within(storeDeadlineMs, 'the record', records.readRecord(account, id));
+      return await within(storeDeadlineMs, 'the record', records.readStanding(account, id));
     } catch (error) {
       throw unavailable('the operation cannot be kept now (the record); send it again', error);
     }
@@ -67,7 +67,7 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
   /** A request sent twice at once, and place for one: the second is a replay as soon as the first has its record. */
   async function awaitTwin(record: OperationRecord): Promise<OperationRecord | null> {
     for (const endAt = Date.now() + TWIN_WAIT_MS; Date.now() < endAt; await sleep(TWIN_LOOK_MS)) {
-      const standing = await findStanding(record);
+      const standing = (await findStanding(record))?.record ?? null;
       if (standing !== null) return standing;
     }
     return null;
@@ -86,7 +86,9 @@ export function createAdmission({ records, quotas, storeDeadlineMs }: AdmissionD
       if (!quotas.isLimited(surface)) return await accept();
       // An id of its own is new by itself.
       const standing = id === uid ? null : await findStanding(record);
-      if (standing !== null) return { record, standing };
+      // Nothing new can be accepted there: that says so.
+      if (standing?.tombstone != null) return await accept();
+      if (standing !== null) return { record, standing: standing.record };
       const bid = { account, uid, operationId: id, surface, items: total, bytes: input.bytes };
       const verdict = await quotas.enter(bid);
       if (!verdict.admitted) {

@@ -14,6 +14,8 @@ import { createProgressQuery, type ProgressQuery } from './progress-query.ts';
 const QUIET_MIN_MS = 1_000;
 const QUIET_MAX_MS = 5_000;
 const YOUNG_CACHE_MS = 50;
+/** What has ended is listed from memory for so long, also where it was purged or retried elsewhere. */
+const LISTED_SEEK_MS = 10_000;
 
 export interface Status {
   /** Throws `not_found` and `gone`; `unavailable` only where the store is down and this process knows nothing of the operation. */
@@ -59,7 +61,7 @@ export function createStatus({ records, client, link, nudges, settings }: Status
   async function find(account: string, id: string, run?: number): Promise<Known> {
     const known = await operations.find(account, id);
     if (run === undefined) await operations.seekRun(known, statusCacheMs);
-    else if (run > known.run.run) await operations.seekRun(known, 0);
+    else await operations.seekRun(known, run > known.run.run ? 0 : LISTED_SEEK_MS);
     return known;
   }
 
