@@ -1,6 +1,6 @@
 /** What this process has seen of an operation, and what the store says of it: a status without the workflow. */
 import { TrancheError } from '../../model/errors.ts';
-import type { OperationRecord, Progress, RunRecord } from '../../model/operation.ts';
+import { decidedItems, type OperationRecord, type Progress, type RunRecord } from '../../model/operation.ts';
 import type { Records, Standing } from '../../storage/records.ts';
 import { unavailable, within } from '../deadline.ts';
 import { createLru } from '../lru.ts';
@@ -177,8 +177,13 @@ export function show(known: Known, progress: Progress): boolean {
   return true;
 }
 
+/**
+ * What was decided stays so, whatever the revision says: a checkpoint is written before the server keeps the task that
+ * decided it, and a task that was lost may be done again in another order, under the same revisions.
+ */
 function isNewer(progress: Progress, shown: Progress): boolean {
   if (progress.run !== shown.run) return progress.run > shown.run;
+  if (decidedItems(progress.tally) < decidedItems(shown.tally)) return false;
   if (progress.revision !== shown.revision) return progress.revision > shown.revision;
   return progress.asOf >= shown.asOf;
 }

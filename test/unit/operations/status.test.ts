@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import type { OperationRecord, Progress } from '../../../src/model/operation.ts';
+import { EMPTY_TALLY, type OperationRecord, type Progress } from '../../../src/model/operation.ts';
 import type { Nudges } from '../../../src/operations/running/nudges.ts';
 import { createStatus } from '../../../src/operations/status/status.ts';
 import type { Records } from '../../../src/storage/records.ts';
@@ -65,4 +65,22 @@ describe('a stored status', () => {
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
   });
+
+  it('never shows fewer items decided, though a checkpoint of the same revision says so', async () => {
+    const before = running({ succeeded: 3, running: 1, asOf: '2026-01-01T00:00:05.000Z' });
+    const after = running({ succeeded: 0, running: 4, asOf: '2026-01-01T00:00:09.000Z' });
+    const checkpoints = [before, after];
+    const { records } = slowStore();
+    const readCheckpoint = async () => checkpoints.shift() ?? null;
+    const status = statusOn({ ...records, readSummary: async () => null, readCheckpoint }, 0);
+    expect(await status.get('default', 'op')).toMatchObject({ revision: 5, counts: { succeeded: 3 } });
+    expect(await status.get('default', 'op')).toMatchObject({ revision: 5, counts: { succeeded: 3 } });
+    expect(checkpoints).toEqual([]);
+  });
 });
+
+function running({ succeeded, ...rest }: { succeeded: number; running: number; asOf: string }): Progress {
+  const tally = { ...EMPTY_TALLY, succeeded };
+  const standing = { version: 1, run: 1, revision: 5, state: 'running', outcome: null, throttle: null, amended: {} };
+  return { ...standing, tally, startedAt: null, endedAt: null, ...rest } as unknown as Progress;
+}
