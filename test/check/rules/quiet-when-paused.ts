@@ -38,7 +38,9 @@ function quietSpells({ readings, requests }: OperationSeen): readonly Spell[] {
     const isOld = (waker: Exchange) => (state === 'ended' ? waker.sentAtMs <= seenAtMs : mayBeOlder(reading, waker));
     if (relevant.some(isOld)) continue;
     const next = relevant.find(({ sentAtMs }) => sentAtMs > seenAtMs);
-    spells.push({ state, fromMs: seenAtMs, toMs: next?.sentAtMs ?? Number.POSITIVE_INFINITY });
+    const toMs = next?.sentAtMs ?? Number.POSITIVE_INFINITY;
+    // Every further sight of it is within the first.
+    if (spells.at(-1)?.toMs !== toMs) spells.push({ state, fromMs: seenAtMs, toMs });
   }
   return spells;
 }

@@ -9,6 +9,7 @@ export const retryTouchesChosen: Rule = {
   name: 'retry touches what it chose',
   check(arranged, witness) {
     for (const operation of arranged.operations) {
+      checkAcceptances(operation, witness);
       for (const run of operation.runs) {
         if (run.chosen === null || run.retry === null) continue;
         checkOthers(operation, run, run.chosen, witness);
@@ -17,6 +18,16 @@ export const retryTouchesChosen: Rule = {
     }
   },
 };
+
+/** One retry follows a run; the same again is answered 200, another one is refused. */
+function checkAcceptances(operation: OperationSeen, witness: Witness): void {
+  const accepted = operation.requests.filter(({ retried, status }) => retried !== null && status === 202);
+  for (const [fromRun, twins] of Map.groupBy(accepted, ({ retried }) => retried?.fromRun ?? null)) {
+    witness.fact();
+    if (fromRun === null || twins.length === 1) continue;
+    witness.violation(`${twins.length} retries were accepted after run ${fromRun}`, operation);
+  }
+}
 
 function checkOthers(operation: OperationSeen, run: RunSeen, chosen: ReadonlySet<number>, witness: Witness): void {
   const [before, after] = [finalOf(operation.runs[run.run - 2]), finalOf(run)];

@@ -143,6 +143,11 @@ describe('retry touches what it chose', () => {
 
   it.each([
     [
+      'two retries follow one run',
+      told({}, [{ ...story().retry, sentAtMs: 3_001 }]),
+      /2 retries were accepted after run 1/,
+    ],
+    [
       'another outcome changed',
       told({ finalAgain: download(4_100, [row(0), row(1, 'failed', 'x'), row(2)]) }),
       /index 1 was succeeded and is failed/,

@@ -3,7 +3,6 @@ import {
   callOfPaused,
   cancelledTrace,
   changed,
-  ended,
   executed,
   flipped,
   kill,

@@ -53,7 +53,8 @@ describe('same key, same operation', () => {
       /reused for the very payload/,
     ],
     ['there was no other payload', told({}, [keyed(5_000, reused)]), /no other payload was ever sent/],
-    ['it is accepted anew', told({ submission: keyed(1_000) }, [keyed(5_000)]), /accepted anew 1 times/],
+    ['it is accepted anew at the same moment', told({ submission: keyed(1_000) }, [keyed(1_001)]), /as new 2 times/],
+    ['it is accepted anew', told({ submission: keyed(1_000) }, [keyed(5_000)]), /accepted as new 2 times/],
     ['what was accepted is not there', told({}, [look(5_000, { status: 404 })]), /finds nothing/],
     ['what nobody purged is gone', told({}, [look(5_000, { status: 410 })]), /nobody purged it/],
     [
