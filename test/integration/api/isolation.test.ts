@@ -137,8 +137,8 @@ async function belongingsOf(token: string, key: string): Promise<Belongings> {
   };
 }
 
-/** Lists of what is the same for every account. */
-const EVERYBODYS = ['/v1/targets'];
+/** What is the same for every account. */
+const EVERYBODYS = ['/v1/targets', '/v1/vendors', '/v1/vendors/:vendor'];
 
 /** Of the same forms, and nobody's. */
 const NOBODYS: Belongings = {
@@ -148,7 +148,7 @@ const NOBODYS: Belongings = {
 
 /** Routes that name something of somebody's, and those that list what there is. */
 function namesSomething({ path, access }: Route): boolean {
-  return path.includes('/:') && access !== 'public';
+  return path.includes('/:') && access !== 'public' && !EVERYBODYS.includes(path);
 }
 
 describe("another account's people", () => {
