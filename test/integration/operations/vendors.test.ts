@@ -7,7 +7,7 @@ import { createGovernorClient } from '../../../src/operations/vendors/governor-c
 import { createVendors, type Vendors } from '../../../src/operations/vendors/vendors.ts';
 import { createVendorBudgets } from '../../../src/storage/vendor-budgets.ts';
 import { bookingOf, type Governors, startGovernors } from '../../fixtures/governors.ts';
-import { eventually, lazyClient } from '../../fixtures/operations-under-test.ts';
+import { eventually, lazyClient, openFolder, startTemporal } from '../../fixtures/operations-under-test.ts';
 
 const ACTOR = { subject: 'ann', traceId: 'trace' };
 const perSecond = (calls: number): Budget => ({ windows: [{ calls, seconds: 1 }], concurrencyMax: null });
@@ -23,16 +23,29 @@ afterEach(() => {
 });
 
 /** As one API process has them. */
-function vendorsOf(configured: Readonly<Record<string, Budget | null>>, client = governors.env.client) {
+function vendorsOf(
+  configured: Readonly<Record<string, Budget | null>>,
+  client = governors.env.client,
+  store = governors.store,
+) {
   const vendors = createVendors({
     configured,
-    budgets: createVendorBudgets(governors.store),
+    budgets: createVendorBudgets(store),
     governors: createGovernorClient(client, createTemporalLink(client)),
     settings: { statusCacheMs: 0, statusDeadlineMs: 1_500, storeDeadlineMs: 5_000 },
     log: noLog,
   });
   opened.push(vendors);
   return vendors;
+}
+
+const ANSWER_MS_MAX = 9_000;
+
+/** What it came to, an error too, and whether anybody would have waited too long for it. */
+async function timed(work: Promise<object>): Promise<object> {
+  const began = performance.now();
+  const answer = await work.catch((error: { readonly code: string }) => ({ code: error.code }));
+  return { ...answer, isLate: performance.now() - began > ANSWER_MS_MAX };
 }
 
 describe('a budget', () => {
@@ -118,6 +131,29 @@ describe('while nobody answers', () => {
     expect(await vendors.get('untold')).toMatchObject({ budget: perSecond(50), budgetSet: { budget: perSecond(2) } });
     await eventually(async () => (await governors.standing('untold')).isSet);
     expect(await vendors.get('untold')).toMatchObject({ budget: perSecond(2) });
+  });
+
+  test('a budget that is set while no worker runs governors is told to the one that comes', async () => {
+    const env = await startTemporal();
+    const folder = await openFolder();
+    const vendors = vendorsOf({ alone: perSecond(50) }, env.client, folder.store);
+    try {
+      const asked = timed(vendors.setBudget({ vendor: 'alone', budget: perSecond(4), actor: ACTOR }));
+      expect(await asked).toMatchObject({ code: 'unavailable', isLate: false });
+      const looked = await timed(vendors.get('alone'));
+      expect(looked).toMatchObject({ state: 'unknown', live: false, budget: perSecond(4), isLate: false });
+      const late = await startGovernors(env);
+      try {
+        await eventually(async () => (await late.standing('alone')).isSet);
+        expect((await late.standing('alone')).budget).toEqual(perSecond(4));
+      } finally {
+        await late.stop();
+      }
+    } finally {
+      vendors.stop();
+      await env.teardown();
+      await folder.remove();
+    }
   });
 
   test('a store that is down is said to be', async () => {
