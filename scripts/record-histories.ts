@@ -11,6 +11,8 @@ import { readConfig } from '../src/config.ts';
 import { provideTemporalBinary } from '../src/embedded/temporal-binary.ts';
 import { type Engine, startEngine } from '../test/fixtures/engine.ts';
 import { ENGINE_PATHS, HALTED_PATHS } from '../test/fixtures/engine-paths.ts';
+import { type Governors, startGovernors } from '../test/fixtures/governors.ts';
+import { driveGovernor, GOVERNOR_PATH } from './record-governor.ts';
 
 const VISIBLE_AFTER_MS = 1_500;
 const RUNS_KEPT = 4;
@@ -32,14 +34,36 @@ try {
   for (const [name, path] of Object.entries({ ...ENGINE_PATHS, ...HALTED_PATHS })) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     const handle = await path.drive(engine);
-    const target = join(folder, name);
-    await rm(target, { recursive: true, force: true });
-    await mkdir(target, { recursive: true });
-    const count = await record(engine, handle, target);
+    const count = await record(engine, handle, await emptyFolder(name));
     tell(`${name}: ${count} histories`);
   }
+  if (wanted.length === 0 || wanted.includes(GOVERNOR_PATH)) await recordGovernor(await startGovernors(engine.env));
 } finally {
   await engine.stop();
+}
+
+async function emptyFolder(name: string): Promise<string> {
+  const target = join(folder, name);
+  await rm(target, { recursive: true, force: true });
+  await mkdir(target, { recursive: true });
+  return target;
+}
+
+/** Its first run, which continued as new, and its last one. */
+async function recordGovernor(governors: Governors): Promise<void> {
+  try {
+    await driveGovernor(governors, 'recorded');
+    const { workflowId, runId, raw } = await governors.handle('recorded').describe();
+    const target = await emptyFolder(GOVERNOR_PATH);
+    const runs = [raw.workflowExecutionInfo?.firstRunId ?? runId, runId];
+    for (const [i, run] of runs.entries()) {
+      const history = await show(engine.env.address, workflowId, run);
+      await writeFile(join(target, `governor-0${i}.json`), `${JSON.stringify({ workflowId, history })}\n`);
+    }
+    tell(`${GOVERNOR_PATH}: ${runs.length} histories`);
+  } finally {
+    await governors.stop();
+  }
 }
 
 /** Every run of the operation, and of a few of its chunks: continued runs replay on their own. */

@@ -36,8 +36,11 @@ const bookUpdate = defineUpdate<BookAnswer, [BookRequest]>(BOOK_UPDATE);
 const budgetUpdate = defineUpdate<BudgetAnswer, [Budget | null]>(BUDGET_UPDATE);
 const standingQuery = defineQuery<GovernorStanding>(GOVERNOR_QUERY);
 
-/** Temporal ends a run's updates at 2,000. */
-const UPDATES_MAX = 1_000;
+/**
+ * Temporal ends a run's updates at 2,000. Far fewer: a worker that takes over replays them all within one workflow task,
+ * and on a busy machine a thousand take longer than such a task may last.
+ */
+const UPDATES_MAX = 200;
 
 const { recallGovernor } = proxyLocalActivities<GovernorActivities>({
   startToCloseTimeout: '10s',

@@ -63,12 +63,12 @@ describe('a governor', () => {
     let failures = 0;
     const runs = new Set<string>();
     async function hammer(worker: string): Promise<void> {
-      for (let i = 0; i < 260; i++) {
+      for (let i = 0; i < 110; i++) {
         const request = bookingOf(worker, { wanted: 3, budget: { windows, concurrencyMax: null } });
         const answer = await governors.book('hammered', request).catch(() => null);
         if (answer === null) failures++;
         else all.push(...slotTimes(answer));
-        if (i % 50 === 0) runs.add((await governors.handle('hammered').describe()).runId);
+        if (i % 10 === 0) runs.add((await governors.handle('hammered').describe()).runId);
       }
     }
     await Promise.all(Array.from({ length: 10 }, (_, i) => hammer(`w${i}`)));
@@ -77,7 +77,7 @@ describe('a governor', () => {
     const gaps = all.slice(1).map((at, i) => at - (all[i] ?? 0));
     expect(all.length).toBeGreaterThan(1_000);
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual((1_000 + SPREAD_MS) / 1_000 - 1e-9);
-    expect(runs.size).toBeGreaterThan(2);
+    expect(runs.size).toBeGreaterThan(3);
     expect(failures).toBe(0);
   }, 120_000);
 

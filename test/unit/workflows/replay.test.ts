@@ -25,6 +25,7 @@ test('every path worth keeping has stored histories', () => {
       'callbacks',
       'retry-run',
       'former-release',
+      'governor',
       'halted-resumed',
       'halted-stopped',
       'deadline',
@@ -38,6 +39,14 @@ test('the stored histories hold a run that continued as new, and the run that it
   const texts = runs.map((file) => readFileSync(join(folderOf, file), 'utf8'));
   expect(texts.some((text) => text.includes('EXECUTION_CONTINUED_AS_NEW'))).toBe(true);
   expect(texts.some((text) => text.includes('"continuedExecutionRunId"'))).toBe(true);
+});
+
+test('those of the governor hold a run that continued as new, and one that was carried on', () => {
+  const texts = ['governor-00', 'governor-01'].map((file) =>
+    readFileSync(join(folder, 'governor', `${file}.json`), 'utf8'),
+  );
+  expect(texts[0]).toContain('EXECUTION_CONTINUED_AS_NEW');
+  expect(texts[1]).toContain('"continuedExecutionRunId"');
 });
 
 describe.each(paths)('%s', (name) => {
