@@ -36,6 +36,8 @@ export interface Outcome {
   readonly backMs: number | null;
   readonly tookMs: number;
   readonly history: string;
+  /** The last that the processes said which served in the end. */
+  readonly log: string;
 }
 
 const ENDS_WITHIN_MS = 90_000;
@@ -81,6 +83,7 @@ export async function runCrash(plan: Plan, ground: Ground): Promise<Outcome> {
     backMs: mine[0] === undefined || mine[0].backAtMs === null ? null : Math.round(mine[0].backAtMs - mine[0].atMs),
     tookMs: Math.round(performance.now() - startedAtMs),
     history: renderHistory(history),
+    log: `${(await lane.part('api')).tail()}\n${(await lane.part('worker')).tail()}`,
   };
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { appendEntry, type Entry, isGood, lineOf, readEntries, tableOf, writeReport } from './ledger.ts';
 import { type Options, readOptions } from './options.ts';
 import { numbersOf } from './plan.ts';
-import { sit } from './sitting.ts';
+import { type Evidence, sit } from './sitting.ts';
 
 /** False where a promise was broken, or a point was not reached. */
 export async function runCrashes(args: readonly string[]): Promise<boolean> {
@@ -15,9 +15,9 @@ export async function runCrashes(args: readonly string[]): Promise<boolean> {
   const numbers = numbersToDo(options, before);
   tell(`seed ${seed}: ${numbers.length} histories in ${lanes} lanes`);
   const done: Entry[] = [];
-  const onEntry = (entry: Entry, history: string): void => {
+  const onEntry = (entry: Entry, evidence: Evidence): void => {
     done.push(entry);
-    if (out !== null) keep(out, entry, history);
+    if (out !== null) keep(out, entry, evidence);
     tell(`${done.length}/${numbers.length} ${lineOf(entry)}`);
   };
   const withinMs = minutes === null ? Number.POSITIVE_INFINITY : minutes * 60_000;
@@ -38,12 +38,13 @@ function numbersToDo({ seed, crashes, points, only, resume }: Options, before: r
 }
 
 /** Where it is not good its history is kept, too: to look at, and to try a mended rule or harness on. */
-function keep(out: string, entry: Entry, history: string): void {
+function keep(out: string, entry: Entry, { history, log }: Evidence): void {
   appendEntry(out, entry);
   if (isGood(entry)) return;
   const folder = `${out}.histories`;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${entry.seed}-${entry.number}.ndjson`), history);
+  writeFileSync(join(folder, `${entry.seed}-${entry.number}.log`), log);
 }
 
 /** The first Ctrl-C lets what has begun end; the second does not. */

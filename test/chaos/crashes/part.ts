@@ -29,7 +29,7 @@ export interface Standby {
 
 const READY_MAX_MS = 180_000;
 const ARM_MAX_MS = 60_000;
-const TAIL_CHARS = 8_000;
+const TAIL_CHARS = 32_000;
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const entry = fileURLToPath(new URL('./standby.ts', import.meta.url));
 

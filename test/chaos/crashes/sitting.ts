@@ -15,9 +15,16 @@ export interface Sitting {
   readonly withinMs: number;
   /** Nor after this. */
   readonly signal?: AbortSignal;
-  /** `history`: all that was seen, as NDJSON. */
-  readonly onEntry: (entry: Entry, history: string) => void;
+  readonly onEntry: (entry: Entry, evidence: Evidence) => void;
   readonly onNote: (note: string) => void;
+}
+
+/** What is looked at where a history is not good. */
+export interface Evidence {
+  /** All that was seen, as NDJSON. */
+  readonly history: string;
+  /** The last that the processes said. */
+  readonly log: string;
 }
 
 /** On a machine that has no time; others at work end some day. */
@@ -34,9 +41,9 @@ export async function sit(sitting: Sitting): Promise<void> {
     seed,
     onNote,
     next: () => (performance.now() < endsAtMs && sitting.signal?.aborted !== true ? waiting.shift() : undefined),
-    onOutcome({ number, order, scenario }, { history, ...outcome }) {
+    onOutcome({ number, order, scenario }, { history, log, ...outcome }) {
       const at = new Date().toISOString();
-      onEntry({ at, commit, seed, number, ...order, scenario: scenario.name, ...outcome }, history);
+      onEntry({ at, commit, seed, number, ...order, scenario: scenario.name, ...outcome }, { history, log });
     },
   };
   try {
@@ -90,7 +97,7 @@ async function openLane(name: string, ground: Ground) {
 /** The harness's own fault: the lane is given up. */
 function brokenOff(error: unknown): Outcome {
   const fault = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { reached: false, violations: [], fault, backMs: null, tookMs: 0, history: '' };
+  return { reached: false, violations: [], fault, backMs: null, tookMs: 0, history: '', log: '' };
 }
 
 function commitOf(): string {
