@@ -12,7 +12,7 @@ import type {
   VendorFacts,
 } from './history.ts';
 import { callsByOperation, type ItemCalls } from './item-calls.ts';
-import { type RunSeen, runsOf } from './runs-seen.ts';
+import { mayHaveBegun, type RunSeen, runsOf } from './runs-seen.ts';
 
 export interface Arranged {
   readonly frame: Frame;
@@ -74,9 +74,9 @@ export function arrange({ lines }: History): Arranged {
     faults: of('fault').sort((a, b) => a.fromMs - b.fromMs),
     budgets: of('budget'),
     vendors: new Map(of('vendor').map((vendor) => [vendor.vendor, vendor])),
-    // What was only seen may be of an earlier history, and half of its story missing.
+    // What was only seen, or sent again, may be of an earlier history, and half of its story missing.
     operations: [...parts.values()]
-      .filter(({ submissions }) => submissions.length > 0)
+      .filter(({ submissions }) => submissions.some(mayBeFirst))
       .map((part) => toOperation(part, byName.get(part.name) ?? new Map())),
     strays,
   };
@@ -137,13 +137,20 @@ function keyName({ account, submitted }: Exchange): string {
   return submitted?.key == null ? '' : JSON.stringify([account, submitted.surface, submitted.key]);
 }
 
+/** True where this very request may be the one that was accepted. */
+function mayBeFirst({ status, replayed }: Exchange): boolean {
+  return mayHaveBegun(status) && !replayed;
+}
+
 function toOperation(part: OperationPart, calls: ItemCalls): OperationSeen {
   const { name, account, id, submissions, requests, readings, effects } = part;
   const accepted = submissions.filter(({ status }) => status !== null && status < 300);
   const seenAt = readings[0]?.seenAtMs ?? Number.POSITIVE_INFINITY;
   const acceptedAt = Math.min(seenAt, ...accepted.map(({ endedAtMs }) => endedAtMs));
-  // Whose payload it is: of those that were let in, else of who came first.
-  const facts = (accepted[0] ?? submissions[0])?.submitted ?? null;
+  // Whose payload it is: of those that were let in, else of those that may have been, where they agree.
+  const candidates = accepted.length > 0 ? accepted.slice(0, 1) : submissions.filter(mayBeFirst);
+  const payloads = new Set(candidates.map(({ submitted }) => submitted?.payload));
+  const facts = payloads.size === 1 ? (candidates[0]?.submitted ?? null) : null;
   const { runs, unplaced } = runsOf(part);
   return {
     ...{ name, account, id, submissions, requests, readings, runs, unplaced, calls, effects },

@@ -283,11 +283,17 @@ function parsedOrNull({ status, headers }: Sent, text: string): unknown {
   }
 }
 
+/** What is no row is noted as one that no operation has. */
 function* rowsIn(ndjson: string): Generator<Row> {
-  for (const line of ndjson.split('\n')) {
-    if (line === '') continue;
+  for (const line of ndjson.split('\n')) if (line !== '') yield rowIn(line);
+}
+
+function rowIn(line: string): Row {
+  try {
     const row: { index: number; outcome: ItemOutcome; error?: { code: string }; reason?: string } = JSON.parse(line);
-    yield { index: row.index, outcome: row.outcome, code: row.error?.code ?? row.reason ?? null };
+    return { index: row.index, outcome: row.outcome, code: row.error?.code ?? row.reason ?? null };
+  } catch {
+    return { index: -1, outcome: 'unknown', code: 'unreadable' };
   }
 }
 

@@ -12,6 +12,8 @@ export interface RunSeen {
   readonly partials: readonly PlacedDownload[];
   /** The retry that began it; null for the first run, or where nobody can tell which of several it was. */
   readonly retry: Exchange | null;
+  /** When it was first asked for: it cannot have begun before; null for the first run. */
+  readonly askedAtMs: number | null;
   /** The items that it took up; null: all of them (run 1), or not to be told. */
   readonly chosen: ReadonlySet<number> | null;
 }
@@ -46,7 +48,7 @@ export function runsOf(part: OperationPart): RunsSeen {
     const retry = run === 1 ? null : retryOf(retries, run - 1);
     const before = runs.at(-1)?.finals[0]?.rows ?? null;
     const chosen = retry?.retried == null || before === null ? null : chosenBy(retry.retried, before);
-    runs.push({ run, finals, partials, retry, chosen });
+    runs.push({ run, finals, partials, retry, chosen, askedAtMs: run === 1 ? null : askedAt(retries, run - 1) });
   }
   return { runs, unplaced };
 }
@@ -72,6 +74,12 @@ function retryOf(retries: readonly Exchange[], fromRun: number): Exchange | null
   if (answered !== undefined) return answered;
   const wishes = new Set(candidates.map(({ retried }) => JSON.stringify(retried)));
   return wishes.size === 1 ? (candidates[0] ?? null) : null;
+}
+
+/** By any of them: one that nobody answered may be the one that counted. */
+function askedAt(retries: readonly Exchange[], fromRun: number): number {
+  const candidates = retries.filter(({ retried }) => (retried?.fromRun ?? fromRun) === fromRun);
+  return Math.min(...candidates.map(({ sentAtMs }) => sentAtMs));
 }
 
 /** As SURFACES §1 has it: corrections alone choose what they correct. */

@@ -2,6 +2,7 @@
 import type { Arranged, OperationSeen } from '../arrange.ts';
 import type { ItemCall } from '../item-calls.ts';
 import type { Rule, Witness } from '../rule.ts';
+import { isDefinite } from './repeats-explained.ts';
 
 /** A vendor that takes a job may say later that it failed: then it has executed nothing that a retry could double. */
 const TAKES_NOW_ANSWERS_LATER = 'async';
@@ -50,7 +51,9 @@ function checkTable(operation: OperationSeen, witness: Witness): void {
 function checkStrays({ strays, exchanges }: Arranged, witness: Witness): void {
   // Sent without a key and never answered: it may have been accepted under an id that nobody knows.
   const nameless = new Set(
-    exchanges.filter(({ submitted, status }) => submitted !== null && status === null).map(({ traceId }) => traceId),
+    exchanges
+      .filter(({ submitted, status }) => submitted !== null && !isDefinite(status))
+      .map(({ traceId }) => traceId),
   );
   for (const { traceId, key, vendor, applied } of strays) {
     witness.fact();

@@ -24,18 +24,22 @@ export const repeatsExplained: Rule = {
   name: 'repeats explained',
   check(arranged, witness) {
     for (const operation of arranged.operations) {
+      // Whoever asks for another run of an item asks for the call, too: a doubt is resolved under the same key.
+      const asked = ({ at, index }: ItemCall) =>
+        operation.runs.filter(({ run, askedAtMs, chosen }) => {
+          const isTaken = run > 1 && (chosen === null || chosen.has(index));
+          return isTaken && (askedAtMs ?? 0) < at;
+        }).length;
       for (const calls of operation.calls.values()) {
-        const byKey = Map.groupBy(
-          calls.filter(({ isPoll }) => !isPoll),
-          ({ keyRun }) => keyRun,
-        );
-        for (const own of byKey.values()) checkKey(arranged, operation, own, witness);
+        const made = calls.filter(({ isPoll }) => !isPoll);
+        const alike = Map.groupBy(made, (call) => `${call.keyRun} ${asked(call)}`);
+        for (const own of alike.values()) checkKey(arranged, operation, own, witness);
       }
     }
   },
 };
 
-/** `calls` under one key, by arrival. */
+/** `calls` under one key and by one wish, by arrival. */
 function checkKey(arranged: Arranged, operation: OperationSeen, calls: readonly ItemCall[], witness: Witness): void {
   const definite = calls.find(({ status }) => isDefinite(status));
   for (const [nth, call] of calls.entries()) {

@@ -45,7 +45,7 @@ function checkOthers(operation: OperationSeen, run: RunSeen, chosen: ReadonlySet
 /** Those that left between this retry and the next. */
 function checkCalls(arranged: Arranged, operation: OperationSeen, seen: RunSeen, witness: Witness): void {
   const { run, chosen, retry } = seen;
-  const next = operation.runs[run]?.retry?.sentAtMs ?? Number.POSITIVE_INFINITY;
+  const next = operation.runs[run]?.askedAtMs ?? Number.POSITIVE_INFINITY;
   // A later run that nobody can place would make its calls look like this one's.
   if (operation.runs.length > run && operation.runs[run]?.retry == null) return;
   for (const [index, calls] of operation.calls) {

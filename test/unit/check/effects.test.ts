@@ -65,6 +65,8 @@ describe('effects once', () => {
   });
 });
 
+const NO_CHOICE = { fromRun: 1, outcomes: [], codes: null, indexes: null, corrected: null } as const;
+
 describe('repeats explained', () => {
   const repeat = (at: number) => call(at, '0', { applied: false, replayed: true });
 
@@ -75,6 +77,14 @@ describe('repeats explained', () => {
     ['a repeat after 429', told({ first: call(1_100, '0', { status: 429, applied: false }) }, [call(1_500, '0')])],
     ['a worker killed with the answer unwritten', told({}, [fault('worker', 1_200, 1_200), repeat(5_600)])],
     ['a lease that ran out behind a silent link', told({}, [fault('link_temporal', 500, 600), repeat(5_600)])],
+    [
+      'a doubt that a retry resolves under its own key',
+      told({
+        final: download(2_100, [row(0), row(1), row(2, 'unknown', 'cancelled_in_doubt')]),
+        retry: { ...story().retry, retried: { ...NO_CHOICE, outcomes: ['unknown'] } },
+        again: call(3_100, '2', { applied: false, replayed: true }),
+      }),
+    ],
     ['a machine that stood still', told({}, [fault('stall', 1_050, 1_400), repeat(5_600)])],
     [
       'a store that keeps its journal a second later',
@@ -88,6 +98,7 @@ describe('repeats explained', () => {
     ['nothing happened', told({}, [repeat(1_500)])],
     ['the worker was killed long after', told({}, [fault('worker', 1_400, 1_400), repeat(5_600)])],
     ['the worker was killed long before', told({}, [fault('worker', 400, 500), repeat(5_600)])],
+    ['a retry asked for one', told({}, [call(3_200, '2:r2', { applied: false, replayed: true })])],
     ['an API process was killed', told({}, [fault('api', 1_100, 1_100), repeat(5_600)])],
     ['a refusal is asked again', told({}, [call(1_500, '2', { status: 422, applied: false, replayed: true })])],
     ['the journal on disk was behind for a second', told({}, [fault('worker', 2_300, 2_300), repeat(6_500)])],
