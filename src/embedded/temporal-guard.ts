@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { identityOf, type LockOwner } from './process-lock.ts';
 import { pidFileOf } from './temporal-server.ts';
+import { createWedgeWatch } from './wedge.ts';
 
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
 const STOP_MAX_MS = 8_000;
@@ -23,6 +24,15 @@ async function guard(): Promise<void> {
   const server = spawn(file ?? '', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   server.stdout.pipe(output, { end: false });
   server.stderr.pipe(output, { end: false });
+  // Ended at once, it is started again: an orderly stop would wait for its database.
+  const watch = createWedgeWatch(
+    () => {
+      output.write('wedged: its database interrupts every statement\n');
+      server.kill('SIGKILL');
+    },
+    () => performance.now(),
+  );
+  for (const log of [server.stdout, server.stderr]) log.on('data', watch);
   if (server.pid !== undefined) {
     const owner: LockOwner = { pid: server.pid, identity: identityOf(server.pid) ?? '' };
     writeFileSync(pidFile, JSON.stringify(owner));
