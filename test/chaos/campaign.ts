@@ -1,5 +1,5 @@
 /** The fault campaign: epoch after epoch until its minutes are used, each judged by itself; says what was done and what broke. */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -72,7 +72,7 @@ async function keep(name: string, result: EpochResult, folder: string): Promise<
   await writeFile(join(kept, 'history.ndjson.gz'), gzipSync(renderHistory(result.history)));
   const { history: _history, ...rest } = result;
   await writeFile(join(kept, 'result.json'), JSON.stringify(rest, null, 2));
-  await keepLogs(join(folder, 'logs'), kept);
+  for (const logs of ['logs', 'data']) await keepLogs(join(folder, logs), kept);
   const all = await readdir(keptFolder, { withFileTypes: true });
   const folders = all.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   for (const old of folders.slice(0, -KEPT_MAX)) {
@@ -82,8 +82,7 @@ async function keep(name: string, result: EpochResult, folder: string): Promise<
 }
 
 async function keepLogs(logs: string, kept: string): Promise<void> {
-  const { readFile } = await import('node:fs/promises');
-  for (const name of await readdir(logs).catch(() => [])) {
+  for (const name of (await readdir(logs).catch(() => [])).filter((it) => it.endsWith('.log'))) {
     await writeFile(join(kept, `${name}.gz`), gzipSync(await readFile(join(logs, name))));
   }
 }

@@ -51,6 +51,6 @@ export function drawGround(random: Random): Ground {
           ['async', window(jobRate)],
         ]
       : [],
-    canPurge: false,
+    canPurge: true,
   };
 }

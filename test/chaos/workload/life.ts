@@ -28,6 +28,7 @@ export async function liveOneOperation(deps: LifeDeps): Promise<void> {
   if (id === null) return;
   if (body.tag !== null)
     deps.onContacts({ account: deps.clients[0]?.account ?? '', id, tag: body.tag, items: body.items });
+  await lookElsewhere(deps, body.surface ?? 'v1', id);
   if (fate === 'leave' || body.surface === 'jobs') return;
   await steer(deps, id, fate);
   if (!(await untilState(deps, id, ['ended']))) return;
@@ -38,6 +39,17 @@ export async function liveOneOperation(deps: LifeDeps): Promise<void> {
 
 function oneOf({ clients, random }: LifeDeps): RecordedClient {
   return random.pick(clients);
+}
+
+const DOORS = { 'product-bulk': '/product/bulk/status/', 'bulk-actions': '/bulk-actions/', jobs: '/jobs/' } as const;
+
+/** By the door that it came in by, a few times. */
+async function lookElsewhere(deps: LifeDeps, surface: NonNullable<Body['surface']>, id: string): Promise<void> {
+  if (surface === 'v1') return;
+  for (let times = deps.random.whole(1, 3); times > 0; times -= 1) {
+    await wait(deps, deps.random.between(200, 2_000));
+    await oneOf(deps).ask('GET', `${DOORS[surface]}${id}`, { action: 'look', id });
+  }
 }
 
 /** Null where it is not known to have been accepted. */
