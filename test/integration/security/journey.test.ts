@@ -113,7 +113,12 @@ beforeAll(async () => {
   trap = await startTrap();
   postgres = withDatabase ? await startPostgres() : null;
   const databaseUrl = postgres?.url.replace('postgres@', `postgres:${canaryOf('DATABASE_URL')}@`);
-  const env: Record<string, string> = { AUTH: 'on', LOG_LEVEL: 'debug', RETRY_MAXIMUM_ATTEMPTS: '2' };
+  const env: Record<string, string> = {
+    AUTH: 'on',
+    LOG_LEVEL: 'debug',
+    RETRY_MAXIMUM_ATTEMPTS: '2',
+    VENDOR_BUDGETS: 'products=500/s',
+  };
   for (const secret of ['JWT_SECRET', 'ADMIN_API_KEY', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])
     env[secret] = canaryOf(secret);
   if (databaseUrl !== undefined) env['DATABASE_URL'] = databaseUrl;
@@ -386,6 +391,25 @@ describe('a journey with a canary in every secret and every item', () => {
     await ended(id, viewer);
     // Each row is where it belongs: what looks like SQL was a name.
     expect((await send('GET', `/v1/operations/${id}`, viewer)).json['counts']).toMatchObject({ succeeded: 20_000 });
+  });
+
+  it('goes through an operation that is purged', async () => {
+    const token = await tokenOf('acme', ['operator']);
+    const id = await accept(
+      '/v1/operations?target=noop',
+      token,
+      `{"a":"${ITEM}-purged"}\n`.repeat(3_000),
+      LINES,
+      'purged',
+    );
+    await ended(id, token);
+    const kept = () =>
+      [...filesUnder(parts.dataDir)].filter((path) => readFileSync(path, 'latin1').includes(`${ITEM}-purged`));
+    expect(kept()).not.toEqual([]);
+    const purged = await send('DELETE', `/v1/operations/${id}`, token);
+    expect([200, 202, 204], purged.text).toContain(purged.status);
+    await eventually('the end of its items', () => kept().length === 0);
+    expect((await send('GET', `/v1/operations/${id}/input`, token)).status).toBe(410);
   });
 
   it('goes through an API that reaches neither its Temporal, its database nor its key set', async () => {
