@@ -66,7 +66,7 @@ describe('status', () => {
       expect(view).toMatchObject({ live: false, revision: 4, counts: { succeeded: 1, pending: 1, total: 2 } });
     }
     await work();
-    await show(account, operation.id, { revision: 5 });
+    await show(account, operation.id, { revision: 5, tally: checkpoint.tally });
     await eventually(async () => {
       expect(await operations.get(account, operation.id)).toMatchObject({ live: true, revision: 5, state: 'running' });
     });
