@@ -68,7 +68,12 @@ export function createFailureWatch({ ref, run, base, carried }: OperationInput, 
     halted = { ...trip, at: new Date().toISOString() };
     onHalt(halted);
     watched.changed();
-    tell(halted);
+    tellPause();
+  }
+
+  /** Whether there was anything left to stop is known at the end alone. */
+  function tellPause(): void {
+    if (halted?.action === 'pause') tell(halted);
   }
 
   /** In a scope of its own: it may be called from a signal's, which an operator's own cancel ends. */
@@ -96,12 +101,13 @@ export function createFailureWatch({ ref, run, base, carried }: OperationInput, 
     /** What came too late to spare anything has halted nothing. */
     end(early: boolean): void {
       show(halted === null || !early ? {} : { halt: halted });
+      if (halted?.action === 'stop') tell(halted);
     },
 
     /** As a lost workflow left it, which may not have come to tell. */
     adopt(kept: Kept): void {
       show(kept);
-      if (halted !== null) tell(halted);
+      tellPause();
     },
 
     /** Asked after every change: what was decided last may be one failure too many. */
@@ -113,12 +119,13 @@ export function createFailureWatch({ ref, run, base, carried }: OperationInput, 
       if (trip !== null) halt(trip);
     },
 
-    /** Somebody has looked at it and resumes it: it must not be halted again by the same failures. */
-    lift(): void {
-      if (halted?.action !== 'pause') return;
+    /** Somebody has looked at it and resumes it: it must not be halted again by the same failures. True: it was halted. */
+    lift(): boolean {
+      if (halted?.action !== 'pause') return false;
       halted = null;
       from = null;
       watched.changed();
+      return true;
     },
 
     /** Work goes on. What was in flight when it was halted has been counted by now. */

@@ -257,7 +257,6 @@ export function createLedger(input: OperationInput) {
 
     /** `ended` is shown only once the summary stands. */
     async end(early: boolean): Promise<void> {
-      failures.end(early);
       const standing = summary ?? (await writeSummary(early));
       const { outcome, endedAt } = standing;
       // What came too late to be written there has changed nothing.

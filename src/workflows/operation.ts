@@ -52,6 +52,7 @@ async function live(input: OperationInput, ledger: Ledger, wishes: Wishes): Prom
   }
   if (wishes.cancelled) await giveUpTheRest(input, ledger);
   const early = wishes.cancelled && !allDecidedBySlices(input, ledger);
+  ledger.failures.end(early);
   // What the service itself did stands in the audit trail before the workflow that did it is gone.
   if (ledger.failures.told() !== null) await ledger.failures.told();
   await ledger.end(early);
@@ -109,6 +110,8 @@ async function awaitItsTime(input: OperationInput, ledger: Ledger, { wishes, his
 /** Paused: nothing runs, nothing is scheduled. */
 async function rest(ledger: Ledger, { wishes, historyIsLong }: Bounds): Promise<void> {
   ledger.enter('paused');
+  // The checkpoint that says of the halt may still be on its way, and says that it is about to pause.
+  if (ledger.failures.kept().halt !== undefined) void ledger.save();
   upsertSearchAttributes(stateAttributes('paused', null));
   await condition(() => !wishes.paused || wishes.cancelled || historyIsLong());
   if (!wishes.cancelled && !wishes.paused) upsertSearchAttributes(stateAttributes('running', null));

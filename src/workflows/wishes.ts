@@ -48,7 +48,8 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
   setHandler(resumeSignal, () => {
     wishes.resumed = true;
     if (!wishes.paused) return;
-    if (!wishes.cancelled) ledger.failures.lift();
+    // Whoever is still at work must come home, so that the count begins when work goes on.
+    if (!wishes.cancelled && ledger.failures.lift()) wishes.amended = true;
     setPaused(wishes, ledger, false);
   });
   setHandler(amendSignal, (amendment) => {
