@@ -34,7 +34,7 @@ const WALK_STEPS = 8;
 export function createSweeper(deps: SweeperDeps): Sweeper {
   const { storage, settings, log, now = Date.now } = deps;
   const { retentionMs } = settings;
-  const visit = createVisit({ storage, removal: deps.removal, retentionMs });
+  const visit = createVisit({ storage, removal: deps.removal, retentionMs, log });
   const hours = createHours({ storage, visit, retentionMs });
   const walk = createWalk({ storage, visit, retentionMs, log });
   const finishPending = createPending(deps);

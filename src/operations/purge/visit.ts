@@ -1,5 +1,6 @@
 /** Looks at one run whose retention counts from an hour that is due, and does what its operation needs: expire, finish, forget. */
 import { reach } from '../../model/crash-point.ts';
+import type { Log } from '../../model/log.ts';
 import type { OperationRecord } from '../../model/operation.ts';
 import type { Tombstone } from '../../model/tombstone.ts';
 import { dataPrefix, type RunName } from '../../storage/keys.ts';
@@ -11,6 +12,7 @@ export interface VisitDeps {
   readonly storage: Pick<OperationsStorage, 'store' | 'records'>;
   readonly removal: Removal;
   readonly retentionMs: number;
+  readonly log: Log;
 }
 
 /** What stands under the id after it: nothing of this operation, its record, its tombstone. */
@@ -19,7 +21,7 @@ export type Visited = 'nothing' | 'record' | 'tombstone';
 export type Visit = (name: Omit<RunName, 'run'>, nowMs: number) => Promise<Visited>;
 
 /** Any number of processes may visit the same run at once, and as often as they like. Rejects where the store does not answer. */
-export function createVisit({ storage, removal, retentionMs }: VisitDeps): Visit {
+export function createVisit({ storage, removal, retentionMs, log }: VisitDeps): Visit {
   const { store, records } = storage;
   const isOver = (since: string, retentions: number, nowMs: number) =>
     Date.parse(since) + retentions * retentionMs <= nowMs;
@@ -53,12 +55,27 @@ export function createVisit({ storage, removal, retentionMs }: VisitDeps): Visit
     return 'tombstone';
   }
 
-  return async ({ account, id, uid }, nowMs) => {
+  async function visit({ account, id, uid }: Parameters<Visit>[0], nowMs: number): Promise<Visited> {
     const standing = await records.readStanding(account, id);
     if (standing?.record?.uid === uid) return await expire(standing.record, nowMs);
     if (standing?.tombstone?.uid === uid) return await careFor(standing.tombstone, nowMs);
     // Whatever came after the tombstone went.
     await store.deletePrefix(dataPrefix(uid));
     return 'nothing';
+  }
+
+  return async (name, nowMs) => {
+    try {
+      return await visit(name, nowMs);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      log('warn', 'a blob of an operation is damaged: what is left of it stays', { ...name, error });
+      return 'record';
+    }
   };
+}
+
+/** One that cannot be read must not keep all others from being swept. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof SyntaxError;
 }

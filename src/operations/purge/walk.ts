@@ -4,7 +4,7 @@ import { decodeTime } from 'ulid';
 import type { Log } from '../../model/log.ts';
 import { dataPrefix, OPEN_PREFIX } from '../../storage/keys.ts';
 import type { OperationsStorage } from '../deps.ts';
-import type { Visit } from './visit.ts';
+import { isDamage, type Visit } from './visit.ts';
 
 export interface WalkDeps {
   readonly storage: Pick<OperationsStorage, 'store' | 'records'>;
@@ -76,7 +76,13 @@ export function createWalk({ storage, visit, retentionMs, log, blobsPerSecondMax
       if (!key.endsWith(RECORD_END) || modifiedAtMs + retentionMs + MARGIN_MS > nowMs) return;
       const [, account = ''] = key.split('/');
       const id = key.slice(key.lastIndexOf('/') + 1, -RECORD_END.length);
-      const standing = await records.readStanding(account, id);
+      const standing = await records.readStanding(account, id).catch((error: unknown) => {
+        if (!isDamage(error)) throw error;
+        log('warn', 'the record of an operation is damaged: what is left of it stays', { account, id, error });
+        // Whose data is whose cannot be told then.
+        old = null;
+        return null;
+      });
       const uid = standing?.record?.uid ?? standing?.tombstone?.uid;
       if (uid === undefined || (await visit({ account, id, uid }, nowMs)) === 'nothing') return;
       old = old === null || old.length >= OLD_MAX ? null : [...old, uid];

@@ -9,7 +9,15 @@ import { createRemoval } from '../../../src/operations/purge/removal.ts';
 import { createVisit } from '../../../src/operations/purge/visit.ts';
 import { createWalk } from '../../../src/operations/purge/walk.ts';
 import type { BlobStore } from '../../../src/storage/blob-store.ts';
-import { auditPrefix, chunkKey, dataPrefix, endedKey, keylessKey, openKey } from '../../../src/storage/keys.ts';
+import {
+  auditPrefix,
+  chunkKey,
+  dataPrefix,
+  endedKey,
+  keylessKey,
+  openKey,
+  recordKeys,
+} from '../../../src/storage/keys.ts';
 import { createRecords, type Records } from '../../../src/storage/records.ts';
 import { endRun, storedOperation } from '../../fixtures/ended-operations.ts';
 import { dyingAfter, type Folder, keysUnder, openFolder } from '../../fixtures/operations-under-test.ts';
@@ -40,7 +48,7 @@ async function ended(at: number, over: Partial<OperationRecord> = {}): Promise<O
 function sweepers(store: BlobStore = folder.store, over: Partial<Parameters<typeof createHours>[0]> = {}) {
   const storage = { store, records: createRecords(store) };
   const removal = createRemoval({ storage, database: null, log: noLog });
-  const visit = createVisit({ storage, removal, retentionMs: RETENTION });
+  const visit = createVisit({ storage, removal, retentionMs: RETENTION, log: noLog });
   const common = { storage, visit, retentionMs: RETENTION };
   const hours = createHours({ ...common, runsPerSecondMax: 1e6, ...over });
   return { hours, walk: createWalk({ ...common, log: noLog, blobsPerSecondMax: 1e6 }) };
@@ -164,6 +172,19 @@ describe('what is a retention old', () => {
     await other.hours.sweep(T0 + RETENTION + 2 * HOUR, TURN);
     expect(listed.every((prefix) => prefix.startsWith('ended/'))).toBe(true);
     expect(listed.length).toBeLessThanOrEqual(2);
+  });
+
+  it('is swept past an operation whose record is damaged, which stays with its data', async () => {
+    const damaged = await ended(T0, { id: 'a-damaged' });
+    const { id } = await ended(T0 + 1, { id: 'sound' });
+    await folder.store.put(recordKeys('default', damaged.id).record, Buffer.from('{"version":1,'));
+    const { hours, walk } = sweepers();
+    await hours.sweep(T0 + RETENTION + HOUR, TURN);
+    expect((await records.readStanding('default', id))?.tombstone).not.toBeNull();
+    await hours.sweep(T0 + 2 * RETENTION + HOUR, TURN);
+    expect(await records.readStanding('default', id)).toBeNull();
+    await walkThrough(walk, Date.now() + RETENTION + 30 * DAY);
+    expect((await keysUnder(folder.store, dataPrefix(damaged.uid))).length).toBeGreaterThan(0);
   });
 
   it('waits for another turn where the process has lost its own', async () => {
