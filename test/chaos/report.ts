@@ -26,8 +26,11 @@ const HEAD = `# Chaos: what was run, and what it found
 
 Each row is a sitting of \`npm run chaos -- --minutes M --seed S\`, written by the harness: two API and three worker
 processes, Temporal, PostgreSQL and a blob store (a disk or S3, by seed) with a faulty link between every two of them.
-Facts are single things that a rule of the history checker looked at. A row with violations stays: what they were, and
-what was done about them, stands in the commit that mended it.
+Facts are single things that a rule of the history checker looked at (docs/proof/README.md). A sitting is judged in epochs
+of a few minutes, each a fresh service and a history of its own. A violation is told with \`--seed S --epoch N\`, which does
+the same faults at the same times again, and its history and logs are kept under \`.cache/chaos\`. A row with violations
+stays: what they were, and what was done about them, stands in the commit that mended it. Seconds in which the machine itself
+had no processor for the service's processes are told to the checker as such; commits with \`+\` had other work in \`src\`.
 
 | date | commit | seed | minutes | stores | faults | operations | items | vendor calls | repeated | facts | violations |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |

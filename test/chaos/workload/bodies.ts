@@ -114,6 +114,7 @@ function drawPolicy(random: Random): Readonly<Record<string, string>> {
     ...(random.chance(0.2) ? { priority: `${random.whole(1, 5)}` } : {}),
     ...(random.chance(0.2) ? { concurrency: `${random.whole(1, 40)}` } : {}),
     ...(random.chance(0.1) ? { callsPerSecond: `${random.whole(10, 200)}` } : {}),
+    ...(random.chance(0.08) ? { maxFailures: `${random.whole(0, 5)}`, onFailureLimit: 'stop' } : {}),
   };
 }
 
