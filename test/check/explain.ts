@@ -4,6 +4,11 @@ import type { Fault, FaultKind, Frame } from './history.ts';
 /** Answers that a kill may find unwritten: on disk the journal is at most this far behind, on S3 a write of it takes so long. */
 export const JOURNAL_GAP_MS: Readonly<Record<Frame['store'], number>> = { fs: 100, s3: 1_200 };
 
+/** An answer is written down in three steps (the answer, the group's turn, the disk's word), each of which waits for the machine. */
+export function journalGapMs({ store, machineLagMs = 0 }: Frame): number {
+  return JOURNAL_GAP_MS[store] + 3 * machineLagMs;
+}
+
 /** A fault's effects outlast it: a lease runs out only after the heartbeat timeout, a lost connection is noticed late. */
 export const AFTERMATH_MS: Readonly<Record<FaultKind, number>> = {
   api: 2_000,

@@ -33,6 +33,8 @@ export interface Frame {
   /** How long after the last fault (or the last thing asked) an operation may take to end. */
   readonly endsWithinMs: number;
   readonly store: 'fs' | 's3';
+  /** How late the recorder's own timers came, 99 of 100 of them no later: how long any process here waits for its turn. Absent = 0. */
+  readonly machineLagMs?: number;
 }
 
 /** What a client asks for. `look`: a status, list or stream; `read`: anything else that changes nothing. */

@@ -60,10 +60,12 @@ export function createRecorder(): Recorder {
     }
   }
 
+  let latenesses: number[] = [];
   let beatAtMs = nowMs();
   const lag = setInterval(() => {
     const now = nowMs();
     const lateMs = now - beatAtMs - LAG_EVERY_MS;
+    latenesses.push(Math.max(0, lateMs));
     if (lateMs > STALL_MS) note({ kind: 'fault', what: 'stall', whom: 'machine', fromMs: beatAtMs, toMs: now });
     beatAtMs = now;
   }, LAG_EVERY_MS);
@@ -95,12 +97,14 @@ export function createRecorder(): Recorder {
     lines: () => lines.length,
     history(facts) {
       const endedAtMs = nowMs();
-      const frame: Frame = { kind: 'frame', version: 1, ...facts, startedAtMs: epochAtMs, endedAtMs };
+      const machineLagMs = percentile99(latenesses);
+      const frame: Frame = { kind: 'frame', version: 1, ...facts, startedAtMs: epochAtMs, endedAtMs, machineLagMs };
       const lasting = [...open].map((fault) => ({ kind: 'fault', ...fault, toMs: endedAtMs }) as const);
       return { lines: [frame, ...lines, ...lasting] };
     },
     clear() {
       lines = [];
+      latenesses = [];
       known.clear();
       epochAtMs = nowMs();
     },
@@ -109,4 +113,9 @@ export function createRecorder(): Recorder {
       await sender.close();
     },
   };
+}
+
+function percentile99(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return Math.round(sorted[Math.floor(sorted.length * 0.99)] ?? 0);
 }

@@ -1,6 +1,6 @@
 /** A vendor is called again only where nobody said how the first call went, or a fault took the answer with it. */
 import type { Arranged, OperationSeen } from '../arrange.ts';
-import { isTouched, JOURNAL_GAP_MS } from '../explain.ts';
+import { isTouched, journalGapMs } from '../explain.ts';
 import type { FaultKind } from '../history.ts';
 import type { ItemCall } from '../item-calls.ts';
 import type { Rule, Witness } from '../rule.ts';
@@ -55,7 +55,7 @@ function checkKey(arranged: Arranged, operation: OperationSeen, calls: readonly 
 /** A fault fell into the time in which the call was in flight or its answer not yet written down. */
 function mayHaveLost({ faults, frame, vendors }: Arranged, call: ItemCall): boolean {
   const latencyMs = vendors.get(call.vendor)?.latencyMaxMs ?? LATENCY_MAX_MS;
-  const writtenBy = call.at + latencyMs + JOURNAL_GAP_MS[frame.store];
+  const writtenBy = call.at + latencyMs + journalGapMs(frame);
   return isTouched(faults, LOSING, call.at - call.lagMs, writtenBy);
 }
 

@@ -87,6 +87,10 @@ describe('repeats explained', () => {
     ],
     ['a machine that stood still', told({}, [fault('stall', 1_050, 1_400), repeat(5_600)])],
     [
+      'a machine on which everybody waits 100 ms for a turn',
+      told({ frame: { ...story().frame, machineLagMs: 100 } }, [fault('worker', 1_500, 1_500), repeat(5_600)]),
+    ],
+    [
       'a store that keeps its journal a second later',
       told({ frame: { ...story().frame, store: 's3' } }, [fault('worker', 2_300, 2_300), repeat(6_500)]),
     ],

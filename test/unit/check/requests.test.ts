@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { accountsApart } from '../../check/rules/accounts-apart.ts';
 import { alwaysAnswers } from '../../check/rules/always-answers.ts';
 import { sameKeySameOperation } from '../../check/rules/same-key-same-operation.ts';
-import { exchange, fault, reading, saidBy, submission, submitted, told } from './story.ts';
+import { exchange, fault, frame, reading, saidBy, submission, submitted, told } from './story.ts';
 
 const keyed = (sentAtMs: number, over = {}, facts = {}) =>
   submission(sentAtMs, { submitted: submitted({ key: 'k', ...facts }), ...over });
@@ -133,6 +133,7 @@ describe('always answers', () => {
     ['silence of a dead process', told({}, [fault('api', 4_000, 5_500), gone])],
     ['silence behind a broken link', told({}, [fault('link_client', 4_000, 5_500), gone])],
     ['slowness of a machine that stood still', told({}, [fault('stall', 6_000, 9_000), slow])],
+    ['slowness of a machine on which everybody waits', told({ frame: frame({ machineLagMs: 100 }) }, [slow])],
     ['a stream that takes long', told({}, [look(5_000, { endedAtMs: 60_000, path: '/v1/operations/op/events' })])],
     [
       'a slow upload',
