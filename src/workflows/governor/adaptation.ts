@@ -63,6 +63,8 @@ const FORGET_EVERY_MS = 30_000;
 const FORGET_STEP = 0.1;
 const FAILURES_SHARE_MAX = 0.2;
 const FAILURES_MIN = 2;
+/** Of what is allowed: items that fail for good must not bring a vendor to a halt; one that is down is the breaker's. */
+const FAILURES_RATE_MIN = 0.1;
 const LATENCY_MS_MAX = 10_000;
 
 export function adapt(former: Adaptation, report: CallReport, around: Surroundings): Adaptation {
@@ -112,7 +114,8 @@ function reactedAtMs({ latencyMs }: CallReport, { nowMs, bookedUntilMs, askEvery
 function lowerForFailures(now: Moved, { answered, limited, failed }: CallReport, around: Surroundings): Moved {
   const isHigh = failed >= FAILURES_MIN && failed > FAILURES_SHARE_MAX * (answered + limited + failed);
   if (!isHigh || around.nowMs < now.failedAtMs + 1_000) return now;
-  return { ...now, rate: Math.max(rateMin(around.allowed), now.rate * 0.8), failedAtMs: around.nowMs };
+  const rate = Math.min(now.rate, Math.max(FAILURES_RATE_MIN * around.allowed, now.rate * 0.8));
+  return { ...now, rate, failedAtMs: around.nowMs };
 }
 
 function tryHigher(now: Moved, { nowMs, busy }: Surroundings): Moved {

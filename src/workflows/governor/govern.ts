@@ -1,5 +1,6 @@
 /** What happens to a governor beside bookings: it begins, its budget is set, somebody looks at it. */
 import {
+  BOOK_AHEAD_MAX_MS,
   type Budget,
   type BudgetAnswer,
   type GovernorStanding,
@@ -32,7 +33,9 @@ export function setBudget(
   nowMs: number,
 ): { readonly state: GovernorState; readonly answer: BudgetAnswer } {
   const next = withBudgets(state, { budgetSet: budget, wasSet: true });
-  const effectiveAtMs = Math.max(nowMs, state.calendar.lastAtMs + SPREAD_MS);
+  // Before it knows better, one that was lost may have booked as far as any may.
+  const bookedUntilMs = state.ready ? state.calendar.lastAtMs : nowMs + BOOK_AHEAD_MAX_MS;
+  const effectiveAtMs = Math.max(nowMs, bookedUntilMs + SPREAD_MS);
   return { state: next, answer: { budget: budgetOf(next), effectiveAtMs } };
 }
 

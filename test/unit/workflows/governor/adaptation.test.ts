@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Budget } from '../../../../src/model/governor.ts';
+import { adapt, UNADAPTED } from '../../../../src/workflows/governor/adaptation.ts';
 import { callsPerSecond } from '../../../../src/workflows/governor/pace.ts';
+import { QUIET_REPORT } from '../../../fixtures/governors.ts';
 import { type Call, runVendorLoop } from '../../../fixtures/vendor-loop.ts';
 
 function share(calls: readonly Call[], status: Call['status'], from: number, to: number): number {
@@ -84,4 +86,26 @@ test('calls that fail now and then do not lower the rate for long', () => {
   });
   expect(callsPerSecond(state) ?? 0).toBeGreaterThan(70);
   expect(answeredPerSecond(calls, 10, 119)).toBeGreaterThan(60);
+});
+
+describe('calls of which many fail for good', () => {
+  const around = { allowed: 100, bookedUntilMs: 0, askEveryMs: 500, busy: true };
+
+  test('lower the rate once per second, and to a tenth of what is allowed at most', () => {
+    let adapted = UNADAPTED;
+    const rates = [];
+    for (let nowMs = 10_000; nowMs < 40_000; nowMs += 500) {
+      adapted = adapt(adapted, { ...QUIET_REPORT, answered: 5, failed: 5 }, { ...around, nowMs });
+      rates.push(adapted.rate ?? 100);
+    }
+    expect(rates.slice(0, 3).map((rate) => Math.round(rate))).toEqual([80, 83, 66]);
+    expect(rates.at(-1)).toBeGreaterThanOrEqual(10);
+    expect(Math.min(...rates)).toBeLessThan(20);
+  });
+
+  test('do not lower it where they are few', () => {
+    const report = { ...QUIET_REPORT, answered: 9, failed: 1 };
+    expect(adapt(UNADAPTED, report, { ...around, nowMs: 10_000 }).rate).toBeNull();
+    expect(adapt(UNADAPTED, { ...QUIET_REPORT, failed: 1 }, { ...around, nowMs: 10_000 }).rate).toBeNull();
+  });
 });
