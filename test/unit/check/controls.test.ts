@@ -67,6 +67,7 @@ describe('controls obeyed', () => {
   it.each([
     ['a story', told()],
     ['a cancel that came to pass', told({ ...stripped, ended }, [cancel, answered])],
+    ['a cancel that came when all was in flight', told({ ...stripped }, [cancel, answered])],
     ['a cancel that was refused', told({}, [control('cancel', 2_500, { status: 409 })])],
     [
       'a call that was on its way',
@@ -95,6 +96,11 @@ describe('controls obeyed', () => {
       'a cancel is swallowed',
       told({ ...stripped, ended: { ...story().ended, seenAtMs: 9_000, beganAtMs: 8_990 } }, [cancel, answered]),
       /ended as partially_succeeded/,
+    ],
+    [
+      'a cancel is said to be done and is not',
+      told({ ...stripped }, [{ ...cancel, status: 200 }, answered]),
+      /was answered 200/,
     ],
     [
       'calls go on after a cancel',
