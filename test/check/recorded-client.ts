@@ -1,13 +1,16 @@
 /** A client of one account at one server: asks what users ask, and notes every request with all that came of it. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ItemOutcome } from '../../src/model/outcome.ts';
-import { operationIdOf } from '../../src/operations/submit/operation-id.ts';
+import { idIn, idOfKey, ownersOf, parsedOrNull, rowsIn } from './answer-facts.ts';
 import { followEvents } from './event-stream.ts';
 import type { Action, HistoryLine, Reading, Retried, Submitted } from './history.ts';
-import { packRows, type Row } from './rows.ts';
+import { packRows } from './rows.ts';
 import type { Sender, Sent } from './sender.ts';
-import { isObject, ownersIn, type Sight, sightsIn } from './sightings.ts';
+import { isObject, type Sight, sightsIn } from './sightings.ts';
+import { doorOf, factsOf, type Submission } from './submissions.ts';
+
+export type { Submission } from './submissions.ts';
 
 export interface RecordedClientOptions {
   readonly name: string;
@@ -29,23 +32,6 @@ export interface Answered {
   readonly operationId: string | null;
   /** Operations that the answer shows. */
   readonly sights: readonly Sight[];
-}
-
-export interface Submission {
-  readonly surface?: Submitted['surface'];
-  readonly target: string;
-  readonly key: string | null;
-  readonly items: number;
-  readonly body: string | Buffer | Readable;
-  /** Media type; default by surface. */
-  readonly type?: string;
-  /** What makes two bodies the same request; default: a hash of the body, which then must be no stream. */
-  readonly payload?: string;
-  /** Query of `/v1/operations` beside the target. */
-  readonly query?: Readonly<Record<string, string>>;
-  readonly scheduledAtMs?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
 }
 
 export interface RetryWish {
@@ -228,73 +214,6 @@ export function createRecordedClient(parts: ClientParts, options: RecordedClient
     ask: (method, path, { action = 'read', id } = {}) =>
       ask({ action, via: 'other', method, path, ...(id === undefined ? {} : { id }) }),
   };
-}
-
-const DOORS: Readonly<Record<Submitted['surface'], { readonly path: string; readonly type: string }>> = {
-  v1: { path: '/v1/operations', type: 'application/x-ndjson' },
-  'product-bulk': { path: '/product/bulk', type: 'application/json' },
-  'bulk-actions': { path: '/bulk-actions', type: 'multipart/form-data' },
-  jobs: { path: '/jobs', type: 'application/json' },
-};
-
-function doorOf({ surface = 'v1', target, query = {} }: Submission): { readonly path: string; readonly type: string } {
-  const door = DOORS[surface];
-  if (surface !== 'v1') return door;
-  return { ...door, path: `${door.path}?${new URLSearchParams({ target, ...query })}` };
-}
-
-function factsOf(submission: Submission): Submitted {
-  const { surface = 'v1', target, key, items, body, query = {}, scheduledAtMs = null } = submission;
-  const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? body : '';
-  const hash = createHash('sha256')
-    .update(JSON.stringify([surface, target, query]))
-    .update(bytes);
-  const mayStopItself = Object.keys(query).some((name) => /^maxFailure|^deadline/.test(name));
-  const payload = submission.payload ?? hash.digest('hex').slice(0, 16);
-  return { surface, target, key, items, scheduledAtMs, payload, mayStopItself };
-}
-
-/** Where no answer came, the key may still say what it would have named. */
-function idOfKey(submitted: Submitted | null, status: number | null): string | null {
-  if (submitted === null || submitted.key === null || submitted.surface === 'jobs') return null;
-  return status === null || status >= 500 ? operationIdOf(submitted.key) : null;
-}
-
-function idIn(body: unknown, status: number | null): string | null {
-  if (!isObject(body) || status === null || status >= 300) return null;
-  const named = [body['id'], body['bulkRequestId'], body['actionId'], body['request_id']];
-  return named.find((name) => typeof name === 'string') ?? null;
-}
-
-/** What was asked for by name says nothing new where the answer is that there is no such thing. */
-function ownersOf(path: string, { status, headers }: Sent, text: string): readonly string[] {
-  const owners = new Set([...ownersIn(text), ...ownersIn(JSON.stringify(headers))]);
-  if (status !== null && status >= 400) for (const owner of ownersIn(path)) owners.delete(owner);
-  return [...owners];
-}
-
-function parsedOrNull({ status, headers }: Sent, text: string): unknown {
-  const type = String(headers['content-type']);
-  if (status === null || !/\bjson\b/.test(type) || text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-/** What is no row is noted as one that no operation has. */
-function* rowsIn(ndjson: string): Generator<Row> {
-  for (const line of ndjson.split('\n')) if (line !== '') yield rowIn(line);
-}
-
-function rowIn(line: string): Row {
-  try {
-    const row: { index: number; outcome: ItemOutcome; error?: { code: string }; reason?: string } = JSON.parse(line);
-    return { index: row.index, outcome: row.outcome, code: row.error?.code ?? row.reason ?? null };
-  } catch {
-    return { index: -1, outcome: 'unknown', code: 'unreadable' };
-  }
 }
 
 function orNone<Each>(list: readonly Each[]): readonly Each[] | null {
