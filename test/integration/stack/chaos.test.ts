@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,8 @@ let output: string;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tranche-chaos-test-'));
+  // As the campaign does with its own: PostgreSQL runs as another user.
+  await chmod(folder, 0o711);
   mark = randomUUID();
   output = '';
 });
