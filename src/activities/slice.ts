@@ -120,6 +120,8 @@ async function runSlice({ deps, input, target, control, lease, isTooMany }: Part
       isSpent: spent,
       log: deps.log,
     };
+    // Handed out late, it would spend its whole box waiting for the right to work, slice after slice.
+    if (!lease.held()) await lease.renew();
     const ended =
       target.applyBatch === undefined
         ? await applyItems({ ...sliceRun, inbox, callbackUrl })
