@@ -46,11 +46,17 @@ export async function readyVendor({ vendor, latencyMs }: Parts, callsPerSecond: 
 }
 
 export interface Work {
-  readonly ids: readonly string[];
-  /** What is left is cancelled; throws where an item failed or nobody knows what became of it. */
-  cancel(): Promise<void>;
+  /** What is left is cancelled; throws where an item failed. */
+  cancel(): Promise<Ended>;
   /** Throws where not every item succeeded. */
-  untilDone(maxMs: number): Promise<void>;
+  untilDone(maxMs: number): Promise<Ended>;
+}
+
+export interface Ended {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Of a cancelled operation: what a worker that was killed may have begun. */
+  readonly unknown: number;
 }
 
 /** Several operations, so that no worker lacks slices however few the items are. */
@@ -67,23 +73,21 @@ export async function submitWork(
     const { operation } = await client.submit({ target: VENDOR, source: productItems, items: each, ...pace });
     ids.push(operation.id);
   }
-  const ended = (id: string, maxMs: number) => client.untilEnded(id, 500, maxMs);
-  const judge = async (maxMs: number, isFine: (succeeded: number, failed: number) => boolean) => {
+  const end = async (maxMs: number, isFine: (counts: Ended) => boolean): Promise<Ended> => {
+    const sum = { succeeded: 0, failed: 0, unknown: 0 };
     for (const id of ids) {
-      const { counts } = await ended(id, maxMs);
-      if (!isFine(counts.succeeded, counts.failed + counts.unknown)) {
-        throw new Error(`operation ${id} ended otherwise than it should: ${JSON.stringify(counts)}`);
-      }
+      const { counts } = await client.untilEnded(id, 500, maxMs);
+      if (!isFine(counts)) throw new Error(`operation ${id} ended otherwise than it should: ${JSON.stringify(counts)}`);
+      for (const name of ['succeeded', 'failed', 'unknown'] as const) sum[name] += counts[name];
     }
+    return sum;
   };
   return {
-    ids,
     async cancel() {
       for (const id of ids) await send(bench, 'POST', `/v1/operations/${id}/cancel`);
-      // A call that a cancel overtakes may be in doubt, a killed worker's too: that is no failure.
-      await judge(END_MAX_MS, (_succeeded, notSo) => notSo <= each / 10 + 1);
+      return await end(END_MAX_MS, ({ failed }) => failed === 0);
     },
-    untilDone: (maxMs) => judge(maxMs, (succeeded) => succeeded === each),
+    untilDone: (maxMs) => end(maxMs, ({ succeeded }) => succeeded === each),
   };
 }
 

@@ -115,13 +115,14 @@ async function steadyRun(parts: Parts, rate: number, ms: number, killEveryMs: nu
   const cost = (await readCost?.()) ?? null;
   const toMs = Date.now() - TAIL_MS;
   const standing = await readVendor(bench);
-  await work.cancel();
+  const items = await work.cancel();
   const calls = await readCalls(parts);
   const span = { fromMs: firstCallMs(calls) + SETTLE_MS, toMs };
   const verdict = judgeRate(calls, rate, span);
   const score = verdict.violations > 0 ? 0 : verdict.use / useBound(rate, kills > 0);
   const { lastMinute, workers: seen } = standing;
-  return { rate, score, workers, seconds: ms / 1_000, kills, ...verdict, cost, seen: seen.length, lastMinute };
+  const facts = { ...verdict, items, cost, workersSeen: seen.length, lastMinute };
+  return { rate, score, workers, seconds: ms / 1_000, kills, ...facts };
 }
 
 /** The vendor takes what the budget says, then half of it, and tells nobody. */
@@ -178,14 +179,15 @@ async function outageRun(parts: Parts, rate: number, ms: number): Promise<Run> {
   await vendor.bringBack();
   const backAt = Date.now();
   await readyVendor(parts, null);
-  await work.untilDone(10 * 60_000);
+  const { failed, unknown } = await work.untilDone(10 * 60_000);
   const calls = await readCalls(parts);
   const resumedMs = firstCallMs(calls) - backAt;
   const triedInAll = tried.reduce((sum, count) => sum + count, 0);
   const lastMinuteTried = tried.slice(-60).reduce((sum, count) => sum + count, 0);
   const { breaker } = standing;
   const facts = {
-    failedItems: 0,
+    failed,
+    unknown,
     resumedMs,
     triedInAll,
     triedInLastMinute: lastMinuteTried,
