@@ -90,14 +90,28 @@ export function writeReport(file: string, entries: readonly Entry[]): void {
     ...[...sittings].map(([name, count]) => `- ${count} of ${name}`),
     '',
     tableOf(entries, { whole: true }),
+    ...notGood(entries),
     ...(without.length === 0 ? [] : [`No history gets to: ${without.map((point) => `\`${point}\``).join(', ')}.`, '']),
-    'Again: `npm run chaos -- --crashes 1000 --seed S --out crashes.ndjson --resume`. One of them: `--seed S --only NUMBER`.',
+    'Again: `npm run chaos -- --crashes 1000 --seed S --out crashes.ndjson --resume`. One of them: `--crashes 1 --seed S --only NUMBER`.',
     'Some points: `--points slice.committed,submit.record_created`.',
     '',
   ];
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, page.join('\n'));
 }
+
+function notGood(entries: readonly Entry[]): readonly string[] {
+  const bad = entries.filter((entry) => !isGood(entry));
+  if (bad.length === 0) return ['None was otherwise than promised.', ''];
+  const lines = bad.map(({ commit, seed, number, point, scenario, violations, fault, reached }) => {
+    const wrong = violations[0] ?? fault ?? (reached ? '' : 'not reached');
+    const told = wrong.replaceAll('`', "'").slice(0, WORDS_MAX);
+    return `- \`${point}\` in ${scenario} (commit \`${commit}\`, \`--seed ${seed} --only ${number}\`): \`${told}\``;
+  });
+  return ['Not as promised; what became of it stands in the commits that follow:', '', ...lines, ''];
+}
+
+const WORDS_MAX = 160;
 
 /** With how to have it again. */
 export function lineOf({ seed, number, point, nth, scenario, reached, violations, fault, ...times }: Entry): string {
