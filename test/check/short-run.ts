@@ -102,11 +102,11 @@ async function paused(client: RecordedClient, tag: string, fault?: () => Promise
   await ended(client, id);
 }
 
-/** Cancelled while most of it is to come. */
+/** Cancelled while seconds of it are to come: longer than the news takes. */
 async function cancelled(client: RecordedClient, tag: string): Promise<void> {
   const key = `${markOf(client.account)}${tag}.cancelled`;
   const { operationId } = await client.submit({
-    ...{ target: 'products', key, items: 500, body: products(client.account, 500, 0) },
+    ...{ target: 'products', key, items: 900, body: products(client.account, 900, 0) },
   });
   const id = idOf(operationId);
   await decided(client, id, 20);

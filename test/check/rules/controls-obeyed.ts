@@ -1,7 +1,7 @@
 /** What a client was told is on its way comes: after an accepted pause or cancel calls cease, and what was cancelled ends so. */
 import type { Arranged, OperationSeen } from '../arrange.ts';
 import { departedAtMs } from '../departures.ts';
-import { AFTERMATH_MS, isTouched } from '../explain.ts';
+import { AFTERMATH_MS } from '../explain.ts';
 import { type Exchange, FAULT_KINDS, type FaultKind, type Reading } from '../history.ts';
 import type { Rule, Witness } from '../rule.ts';
 import { mayHaveBegun } from '../runs-seen.ts';
@@ -36,8 +36,7 @@ function checkCancelled({ faults }: Arranged, operation: OperationSeen, request:
   if (run === null || ended === undefined) return;
   witness.fact();
   if (ended.outcome === 'cancelled') return;
-  const { sentAtMs, endedAtMs } = request;
-  const wasSoon = ended.seenAtMs <= endedAtMs + NEWS_MS || isTouched(faults, HINDERING, sentAtMs, ended.seenAtMs);
+  const wasSoon = ended.seenAtMs <= heardBy(faults, request.endedAtMs, NEWS_MS);
   if (wasSoon && request.status === 202 && (ended.counts.cancelled ?? 0) === 0) return;
   const answered = `a cancel of run ${run} was answered ${request.status}`;
   witness.violation(`${answered}, and the run ended as ${ended.outcome}`, operation);
@@ -58,25 +57,27 @@ function checkCalls({ faults }: Arranged, operation: OperationSeen, request: Exc
   // An earlier one may have arrived late, and after this.
   if (wakers.some((waker) => waker.sentAtMs <= endedAtMs && waker.endedAtMs >= sentAtMs)) return;
   const next = wakers.find((waker) => waker.sentAtMs > endedAtMs)?.sentAtMs ?? Number.POSITIVE_INFINITY;
-  const heardBy = quietSince(faults, endedAtMs);
+  const heardByMs = heardBy(faults, endedAtMs, OBEYED_WITHIN_MS);
   for (const calls of operation.calls.values()) {
     for (const call of calls) {
       const departed = departedAtMs(call, faults);
       if (departed <= endedAtMs) continue;
       witness.fact();
-      if (departed < heardBy || departed >= next) continue;
+      if (departed < heardByMs || departed >= next) continue;
       const after = Math.round(departed - endedAtMs);
       witness.violation(`index ${call.index} is called ${after} ms after ${action} was answered`, operation);
     }
   }
 }
 
-/** The end of the first stretch, long enough for the news, in which nothing hindered it. */
-function quietSince(faults: Arranged['faults'], fromMs: number): number {
-  let free = fromMs;
+/** By when the news was everywhere: a hindrance begins its time anew, a machine that stood still only lengthens it. */
+function heardBy(faults: Arranged['faults'], fromMs: number, withinMs: number): number {
+  let by = fromMs + withinMs;
   for (const { what, fromMs: begins, toMs } of faults) {
-    if (!HINDERING.includes(what) || begins >= free + OBEYED_WITHIN_MS) continue;
-    free = Math.max(free, toMs + AFTERMATH_MS[what]);
+    const over = toMs + AFTERMATH_MS[what];
+    if (!HINDERING.includes(what) || begins >= by || over < fromMs) continue;
+    if (what === 'stall') by += Math.max(0, toMs - Math.max(begins, fromMs));
+    else by = Math.max(by, over + withinMs);
   }
-  return free + OBEYED_WITHIN_MS;
+  return by;
 }

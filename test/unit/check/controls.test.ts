@@ -82,6 +82,12 @@ describe('controls obeyed', () => {
       told({ ...stripped }, [control('resume', 1_395), control('pause', 1_400), late]),
     ],
     [
+      'a call that a machine without time let go late',
+      told({ ...stripped, ended: null, final: null }, [
+        ...[cancel, answered, fault('stall', 2_000, 7_000, 'machine'), call(13_000, '1')],
+      ]),
+    ],
+    [
       'calls while nobody can be told',
       told({ ...stripped }, [
         ...[control('pause', 1_400), fault('link_temporal', 1_000, 15_000, 'worker→temporal'), late],
@@ -92,6 +98,13 @@ describe('controls obeyed', () => {
   });
 
   it.each([
+    [
+      'a cancel is swallowed on a machine that stands still now and then',
+      told({ ...stripped, ended: { ...story().ended, seenAtMs: 9_000, beganAtMs: 8_990 } }, [
+        ...[cancel, answered, fault('stall', 1_200, 1_500, 'machine'), fault('stall', 5_000, 5_300, 'machine')],
+      ]),
+      /ended as partially_succeeded/,
+    ],
     [
       'a cancel is swallowed',
       told({ ...stripped, ended: { ...story().ended, seenAtMs: 9_000, beganAtMs: 8_990 } }, [cancel, answered]),
