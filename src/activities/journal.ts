@@ -66,7 +66,8 @@ export function openJournal(request: JournalRequest): Journal {
     clearTimeout(timer);
     if (log !== null) return log;
     log = createGroupLog(store.openLog(key), store.logIntervalMs);
-    log.add(Buffer.from(`{"reach":${reach}}`));
+    // Without a journal a slice has no reach to speak of, and JSON has no word for it; its last words are kept all the same.
+    if (Number.isFinite(reach)) log.add(Buffer.from(`{"reach":${reach}}`));
     for (const line of early) log.add(Buffer.from(line));
     early.length = 0;
     return log;

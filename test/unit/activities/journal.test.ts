@@ -1,6 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openJournal, reachUnjournalled } from '../../../src/activities/journal.ts';
+import { openJournal, reachUnjournalled, readLeavings } from '../../../src/activities/journal.ts';
+import type { Chunk } from '../../../src/model/chunk.ts';
 import type { BlobStore } from '../../../src/storage/blob-store.ts';
+import { createFsStore } from '../../../src/storage/fs.ts';
+import { journalKey } from '../../../src/storage/keys.ts';
+import { createSegments } from '../../../src/storage/segments.ts';
 import { plan } from '../../fixtures/plan.ts';
 
 /** A log that keeps what is appended; `hold` keeps appends waiting. */
@@ -89,4 +96,22 @@ test('a slice that begins deep in its chunk waits once, not step by step', async
   await expect.poll(() => woken).toBe(1);
   expect(journal.mayBegin(19_000)).toBe(true);
   await journal.close();
+});
+
+test('the last words of a slice without a journal can be read again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tranche-journal-'));
+  const store = createFsStore(folder);
+  const at = { uid: 'u', run: 1, ordinal: 0, seq: 1 };
+  const reach = reachUnjournalled(plan({ journal: false }));
+  const key = journalKey(at.uid, at.run, at.ordinal, at.seq, 'a');
+  const journal = openJournal({ store, key, startedAtMs: performance.now(), reach, onReach: () => undefined });
+  journal.farewell([3, 4]);
+  await journal.close();
+  // Nothing of it is looked at where no outcome was written.
+  const chunk = {} as unknown as Chunk;
+  const deps = { store, segments: createSegments(store) };
+  const leavings = await readLeavings(deps, { ...at, chunk, lost: true, plan: plan({ journal: false }) });
+  expect(leavings).toMatchObject({ begun: new Set([3, 4]), lastWords: true, reach: 0 });
+  await store.close();
+  await rm(folder, { recursive: true });
 });
