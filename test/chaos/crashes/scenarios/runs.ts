@@ -48,6 +48,20 @@ export const chunks: Scenario = {
   },
 };
 
+/** One box, so long that only the journal can say what was answered in it. */
+export const long: Scenario = {
+  name: 'long',
+  reaches: { ...ENDED, 'slice.call_answered': 1_000, 'slice.journalled': 5, 'slice.before_commit': 1 },
+  async play({ lane, customer, tag, arm }) {
+    await lane.vendors.products.configure({ latencyMs: 100 });
+    await lane.configure('api', { BOX_MS: '30000', BOX_MAX_MS: '30000' });
+    await arm();
+    const id = await customer.submit(products(tag, 1_000));
+    await customer.ended(id);
+    return [{ id, run: 1, counts: { total: 1_000, succeeded: 1_000 } }];
+  },
+};
+
 /** Half of the items fail for good, some for now: their attempts are part of what must survive. */
 export const refused: Scenario = {
   name: 'refused',
