@@ -13,6 +13,8 @@ export interface BoxLoop {
   readonly mustEnd: () => boolean;
   /** Begins the next piece; null where none may begin now. */
   readonly begin: () => Promise<void> | null;
+  /** Nothing more is to begin: pieces that only wait must come back. Called once or more. */
+  readonly onClosing?: () => void;
   /** Epoch ms at which the next piece may begin; 0 = now; null = none is left. */
   readonly nextDueMs: () => number | null;
 }
@@ -74,6 +76,7 @@ export async function workThroughBox(box: BoxLoop): Promise<void> {
   while (!control.signal.aborted) {
     await fill();
     for (const { error } of broken) throw error;
+    if (closing()) box.onClosing?.();
     const dueMs = box.nextDueMs() ?? Number.POSITIVE_INFINITY;
     if (active === 0 && (closing() || dueMs >= endMs)) return;
     const mayBegin = active < box.limit() && dueMs <= Date.now() && lease.held() && !closing();

@@ -34,6 +34,7 @@ export async function applyVendorBatches(run: BatchRun): Promise<SliceEnd | Slic
       limit: work.limit,
       mustEnd: () => work.mustEnd() || journal.failure() !== null,
       begin: work.begin,
+      onClosing: work.close,
       nextDueMs: work.nextDueMs,
     });
   } finally {
@@ -50,7 +51,7 @@ function createBatchWork(run: BatchRun) {
   const queue = createWorkQueue(rows, journal.mayBegin);
   const waiting = new AbortController();
   const closedUntilMs = (): number => vendor?.closedUntil() ?? 0;
-  const mayCall = (): boolean => !over && !closing() && lease.held() && closedUntilMs() <= Date.now();
+  const mayCall = (): boolean => !waiting.signal.aborted && !closing() && lease.held() && closedUntilMs() <= Date.now();
   const batch = createBatchCall(run, { waiting: waiting.signal, mayCall });
   const sql: Sql = run.database ?? NO_DATABASE;
   const inFlight = new Set<number>();
@@ -155,6 +156,8 @@ function createBatchWork(run: BatchRun) {
       const dueMs = queue.hasFresh() ? 0 : queue.nextDueMs();
       return dueMs === null ? null : Math.max(dueMs, closedUntilMs());
     },
+    /** Calls that wait for a place or a slot are not made. */
+    close: () => waiting.abort(),
     /** What is in flight is no longer heard. */
     stop(): void {
       over = true;

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Applied } from '../../../src/model/outcome.ts';
-import type { Target, TargetItem } from '../../../src/targets/target.ts';
-import type { NotCalled } from '../../../src/vendors/vendor.ts';
+import type { BatchContext, Target, TargetItem } from '../../../src/targets/target.ts';
+import type { CallContext, NotCalled } from '../../../src/vendors/vendor.ts';
+import { createVendor } from '../../../src/vendors/vendor-standing.ts';
 import { createSliceUnderTest, type SliceSpec, thingsTarget } from '../../fixtures/slots.ts';
 
 type Answer = Applied | NotCalled;
-type Apply = (items: readonly TargetItem<{ id: number }>[]) => Promise<readonly Answer[]>;
+type Apply = (items: readonly TargetItem<{ id: number }>[], context: BatchContext) => Promise<readonly Answer[]>;
 
 const DONE: Answer = { kind: 'succeeded' };
 const busy = (doubt: boolean): Answer => ({ kind: 'transient', code: 'busy', message: 'busy', doubt, counts: true });
@@ -117,4 +118,31 @@ test('once too much has failed no batch begins, and what is left waits for a lat
   expect(batches).toBe(1);
   expect(slice.rows.undecided()).toBe(15);
   expect(slice.deferred()).toEqual([]);
+});
+
+/** A vendor that has no call slot for anybody. */
+function vendorWithoutSlots() {
+  const call = (_request: unknown, { waiting }: CallContext): Promise<NotCalled> =>
+    new Promise((resolve) => waiting.addEventListener('abort', () => resolve({ kind: 'not_called' })));
+  return createVendor({ call, close: async () => undefined }, null);
+}
+
+const callFirst: Apply = async (items, { vendor }) => {
+  const called = await vendor({ method: 'POST', path: '/', idempotencyKey: 'k', body: null });
+  return items.map(() => (called.kind === 'not_called' ? called : DONE));
+};
+
+test('a batch that waits for its slot comes back when the box is over, and nothing is in doubt', async () => {
+  const slice = sliceOf(callFirst, { vendor: vendorWithoutSlots(), plan: { boxMs: 100 } });
+  expect(await slice.run()).toMatchObject({ vendorDown: false });
+  expect(slice.lines()).toEqual([]);
+  expect(slice.deferred().filter(({ doubt }) => doubt)).toEqual([]);
+});
+
+test('a batch that waits for its slot comes back when it is called home, and nothing is in doubt', async () => {
+  const slice = sliceOf(callFirst, { vendor: vendorWithoutSlots(), plan: { boxMs: 60_000 } });
+  setImmediate(slice.control.callHome);
+  await slice.run();
+  expect(slice.control.signal.aborted).toBe(false);
+  expect(slice.deferred().filter(({ doubt }) => doubt)).toEqual([]);
 });
