@@ -18,7 +18,7 @@ import { applyBatches } from './batches/apply-batches.ts';
 import { openInbox } from './callbacks/inbox.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
-import { createCrowd } from './crowd.ts';
+import { ALONE, createCrowd, type Visit } from './crowd.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createFinalize } from './finalize.ts';
 import { openJournal, reachUnjournalled, readLeavings } from './journal.ts';
@@ -40,13 +40,12 @@ export function createSlice(deps: ActivityDeps) {
     deps.stopping.addEventListener('abort', control.endSoon);
     if (deps.stopping.aborted) control.endSoon();
     const { plan, ref } = input;
-    const leaveCrowd = plan.vendor === null ? () => {} : crowd.enter(plan.vendor, ref.account);
-    const isTooMany = () => plan.vendor !== null && crowd.isTooMany(plan.vendor, ref.account);
+    const visit = plan.vendor === null ? ALONE : crowd.enter(plan.vendor, ref.account);
     let leave = () => {};
     try {
       const target = targetOf(deps, input.plan.target);
       leave = await turnstile.enter(target, control);
-      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease, isTooMany });
+      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease, visit });
       return { ...answer, contended: running >= deps.slicesMax };
     } finally {
       cancelled.removeEventListener('abort', control.callHome);
@@ -54,7 +53,7 @@ export function createSlice(deps: ActivityDeps) {
       lease.stop();
       control.end();
       leave();
-      leaveCrowd();
+      visit.leave();
       running--;
     }
   };
@@ -74,14 +73,14 @@ interface Parts {
   readonly target: Target;
   readonly control: Control;
   readonly lease: Lease;
-  /** So many slices of this vendor are here that one more should not stay if it would only wait. */
-  readonly isTooMany: () => boolean;
+  /** So many slices of this vendor may be here that this one is not to stay if it would only wait. */
+  readonly visit: Visit;
 }
 
 /** How soon a slice comes back that was sent away: others of its vendor work meanwhile. */
 const SENT_AWAY_MS = 5_000;
 
-async function runSlice({ deps, input, target, control, lease, isTooMany }: Parts): Promise<Answer> {
+async function runSlice({ deps, input, target, control, lease, visit }: Parts): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
@@ -105,7 +104,7 @@ async function runSlice({ deps, input, target, control, lease, isTooMany }: Part
   try {
     const vendor = vendorOf(deps, plan.vendor);
     const callbackUrl = callbackUrlOf(deps, input, target, chunk);
-    const sentAway = vendor !== null && makesWait(vendor) && isTooMany();
+    const sentAway = vendor !== null && makesWait(vendor) && visit.sendAway();
     const boxed = sentAway ? { ...input, boxMs: 0 } : input;
     const spent = spentBy(rows, input.limit);
     const sliceRun = {
