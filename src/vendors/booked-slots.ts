@@ -21,6 +21,7 @@ export interface BookedSlots {
   pressure(): Pressure | null;
   /** The default budget, told with each booking. */
   setBudget(budget: Budget): void;
+  /** Nothing more is booked: calls that wait for a slot get none, and are to be made anew. */
   stop(): void;
 }
 
@@ -51,7 +52,7 @@ export interface BookingClock extends SlotClock {
 }
 
 interface Waiter {
-  readonly grant: (slot: Slot) => void;
+  readonly grant: (slot: Slot | null) => void;
   readonly sinceMs: number;
   over: boolean;
 }
@@ -97,6 +98,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let endedSinceAsked = false;
   let rate: Pressure = { callsPerSecond: null, adapted: false };
   let feltAtMs = Number.NEGATIVE_INFINITY;
+  let stopped = false;
   let armed: { readonly atMs: number; readonly callOff: () => void } | null = null;
 
   function need(): 'none' | 'soon' | 'now' {
@@ -190,8 +192,6 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       if (atMs === null) break;
       const waiter = queue.next();
       if (waiter === null) break;
-      waiter.over = true;
-      waiters--;
       if (now - waiter.sinceMs > FELT_MS) feltAtMs = now;
       waiter.grant(slotAt(atMs, now));
     }
@@ -252,6 +252,8 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
         over: false,
         sinceMs: clock.now(),
         grant(slot) {
+          waiter.over = true;
+          waiters--;
           signal.removeEventListener('abort', abort);
           resolve(slot);
         },
@@ -261,19 +263,22 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       cameSinceAsked++;
       queue.add(account, waiter);
       if (armed === null) pump();
+      else booking.look();
     });
   }
 
   return {
-    take: (signal, account) => (signal.aborted ? null : wait(signal, account)),
+    take: (signal, account) => (signal.aborted || stopped ? null : wait(signal, account)),
     pressure: () => (clock.now() - feltAtMs < FELT_FOR_MS ? rate : null),
     setBudget(next) {
       budget = next;
     },
     stop() {
+      stopped = true;
       booking.stop();
       armed?.callOff();
       armed = null;
+      for (let waiter = queue.next(); waiter !== null; waiter = queue.next()) waiter.grant(null);
     },
   };
 }

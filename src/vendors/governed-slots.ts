@@ -80,7 +80,8 @@ export function createGovernedSlots(options: GovernedSlotsOptions): GovernedSlot
   return {
     take(_vendor, signal, account) {
       const learned = learn();
-      return learned === null ? take(signal, account) : learned.then(() => take(signal, account));
+      if (learned === null) return take(signal, account);
+      return Promise.race([learned, aborted(signal)]).then(() => take(signal, account));
     },
     pressure: () => booked?.pressure() ?? null,
     attach(given) {
@@ -91,4 +92,11 @@ export function createGovernedSlots(options: GovernedSlotsOptions): GovernedSlot
       booked?.stop();
     },
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

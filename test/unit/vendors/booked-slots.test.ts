@@ -134,6 +134,30 @@ test('a clock that is set makes an end of what was booked by the old time', asyn
   expect(requests[1]?.report.unused).toBe(2);
 });
 
+test('calls that wait when nothing more is booked get no slot, and are not left behind', async () => {
+  const clock = createFakeClock();
+  const { slots } = bookedSlots(clock);
+  const answers: (Slot | null)[] = [];
+  for (let nth = 0; nth < 3; nth++) void Promise.resolve(slots.take(never, 'a')).then((slot) => answers.push(slot));
+  await clock.advanceTo(60);
+  slots.stop();
+  await clock.settle();
+  expect(answers).toEqual([expect.anything(), null, null]);
+  expect(slots.take(never, 'a')).toBeNull();
+});
+
+test('calls that come while a slot lies far ahead are asked for before its time', async () => {
+  const clock = createFakeClock();
+  const { slots, requests } = bookedSlots(clock, {
+    answer: () => ({ slots: [{ firstAtMs: clock.wall() + 4_000, everyMs: 1, count: 1 }] }),
+  });
+  takeAll(clock, slots, 1);
+  await clock.advanceTo(1_000);
+  takeAll(clock, slots, 5);
+  await clock.advanceTo(1_010);
+  expect(requests.map(({ wanted }) => wanted)).toEqual([1, 5]);
+});
+
 test('accounts take turns, however many calls one of them has', async () => {
   const clock = createFakeClock();
   const { slots } = bookedSlots(clock);
