@@ -144,6 +144,11 @@ export interface LeavingsRef extends ChunkLogRef {
   readonly plan: Plan;
 }
 
+/** A slice without a journal once wrote that its reach is `Infinity`: it has none. */
+function reachIn(entry: Buffer): number {
+  return Number(/^\{"reach":(\d+)\}$/.exec(entry.toString())?.[1] ?? 0);
+}
+
 export async function readLeavings(
   { store, segments }: { readonly store: BlobStore; readonly segments: Segments },
   at: LeavingsRef,
@@ -159,7 +164,7 @@ export async function readLeavings(
   for (const key of journals.filter((journal) => journal.startsWith(mine))) {
     let reached = 0;
     for await (const entry of readGroupLog(store, key)) {
-      if (entry[2] === REACH_MARK) reached = (JSON.parse(entry.toString()) as { reach: number }).reach;
+      if (entry[2] === REACH_MARK) reached = reachIn(entry);
       else if (entry[2] === TAKEN_MARK) {
         const { index, ...row } = (JSON.parse(entry.toString()) as { taken: Deferred }).taken;
         taken.set(positionOf(at.chunk, index), row);

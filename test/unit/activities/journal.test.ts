@@ -6,6 +6,7 @@ import { openJournal, reachUnjournalled, readLeavings } from '../../../src/activ
 import type { Chunk } from '../../../src/model/chunk.ts';
 import type { BlobStore } from '../../../src/storage/blob-store.ts';
 import { createFsStore } from '../../../src/storage/fs.ts';
+import { createGroupLog } from '../../../src/storage/group-log.ts';
 import { journalKey } from '../../../src/storage/keys.ts';
 import { createSegments } from '../../../src/storage/segments.ts';
 import { plan } from '../../fixtures/plan.ts';
