@@ -43,6 +43,9 @@ export const SLOT_LATE_MAX_MS = 12;
 /** No slot is booked further ahead, however many workers there are: what a lost governor may have granted. */
 export const BOOK_AHEAD_MAX_MS = 5_000;
 
+/** 'free' lasts so long, by the governor's clock. */
+export const FREE_MS = 5_000;
+
 /** Calls that ended since the last booking that was answered. */
 export interface CallReport {
   /** Definite answers. */

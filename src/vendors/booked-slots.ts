@@ -4,6 +4,7 @@ import {
   type BookRequest,
   type BreakerState,
   type Budget,
+  FREE_MS,
   SLOT_LATE_MAX_MS,
 } from '../model/governor.ts';
 import type { Log } from '../model/log.ts';
@@ -65,8 +66,6 @@ const ANSWER_MS = 150;
 const FELT_MS = 50;
 const FELT_FOR_MS = 3_000;
 const WANTED_MAX = 100_000;
-/** A budget without windows is asked about again after this. */
-const FREE_MS = 5_000;
 
 const CLOCK: BookingClock = { ...MONOTONIC, wall: () => Date.now() };
 
@@ -161,7 +160,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
     breaker = answer.breaker;
     rate = { callsPerSecond: answer.callsPerSecond, adapted: answer.adapted };
     askAgainMs = answer.askAgainMs;
-    freeUntilMs = trusted && answer.slots === 'free' ? now + FREE_MS : Number.NEGATIVE_INFINITY;
+    freeUntilMs = trusted && answer.slots === 'free' ? answer.nowMs - offsetMs + FREE_MS : Number.NEGATIVE_INFINITY;
     places = answer.places;
     leaseMs = answer.placesUntilMs;
     placesUntilMs = trusted ? answer.placesUntilMs - offsetMs : Number.NEGATIVE_INFINITY;

@@ -1,5 +1,5 @@
 /** One booking, as a pure step: a worker tells how its calls went and gets its next slots. */
-import { BOOK_AHEAD_MAX_MS, type BookAnswer, type BookRequest } from '../../model/governor.ts';
+import { BOOK_AHEAD_MAX_MS, type BookAnswer, type BookRequest, FREE_MS } from '../../model/governor.ts';
 import { brokenUntilMs, judge, probed } from './breaker.ts';
 import { type Grant, grantProbe, grantSlots, none } from './grant.ts';
 import { arrive, holderOf, leasePlaces, withHolder, withoutGoneHolders } from './holders.ts';
@@ -88,7 +88,8 @@ function serve(state: GovernorState, worker: string, nowMs: number, rhythm: Rhyt
   const pace = paceOf(state);
   if (pace === null) {
     const isOpen = Math.max(state.closedUntilMs, state.quietUntilMs) <= nowMs;
-    return { state, grant: isOpen ? 'free' : none(state, soonestMs + BOOK_AHEAD_MAX_MS) };
+    if (!isOpen) return { state, grant: none(state, soonestMs + BOOK_AHEAD_MAX_MS) };
+    return { state: { ...state, freeUntilMs: nowMs + FREE_MS }, grant: 'free' };
   }
   const started = me.waiting > 0 ? startSlowlyAfterRest(state, nowMs) : state;
   const asked = { me, pace: paceOf(started) ?? pace, rhythm, earliestMs: soonestMs };

@@ -3,6 +3,7 @@ import {
   BOOK_AHEAD_MAX_MS,
   type Budget,
   type BudgetAnswer,
+  FREE_MS,
   type GovernorStanding,
   SPREAD_MS,
   type WorkerHolding,
@@ -35,7 +36,8 @@ export function setBudget(
   const next = withBudgets(state, { budgetSet: budget, wasSet: true });
   // Before it knows better, one that was lost may have booked as far as any may.
   const bookedUntilMs = state.ready ? state.calendar.lastAtMs : nowMs + BOOK_AHEAD_MAX_MS;
-  const effectiveAtMs = Math.max(nowMs, bookedUntilMs + SPREAD_MS);
+  const freeUntilMs = Math.min(state.freeUntilMs ?? 0, nowMs + FREE_MS);
+  const effectiveAtMs = Math.max(nowMs, bookedUntilMs + SPREAD_MS, freeUntilMs + SPREAD_MS);
   return { state: next, answer: { budget: budgetOf(next), effectiveAtMs } };
 }
 

@@ -22,6 +22,8 @@ export interface GovernorState {
   readonly calendar: Calendar;
   /** `Retry-After`. */
   readonly closedUntilMs: number;
+  /** Calls that are not counted may be made up to here; absent = none was allowed. */
+  readonly freeUntilMs?: number;
   readonly ramp: Ramp | null;
   readonly adaptation: Adaptation;
   readonly breaker: Breaker;

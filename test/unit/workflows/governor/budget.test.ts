@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { BOOK_AHEAD_MAX_MS, type Budget, SPREAD_MS } from '../../../../src/model/governor.ts';
+import { BOOK_AHEAD_MAX_MS, type Budget, FREE_MS, SPREAD_MS } from '../../../../src/model/governor.ts';
 import { book } from '../../../../src/workflows/governor/book.ts';
 import { remember, setBudget, standingOf } from '../../../../src/workflows/governor/govern.ts';
 import { freshState } from '../../../../src/workflows/governor/state.ts';
@@ -25,6 +25,14 @@ test('what takes effect when: slots booked before stand, and none is counted on 
   expect(setBudget(booked.state, FIVE, BEGAN_MS + 10).answer.effectiveAtMs).toBe(last + SPREAD_MS);
   const unready = setBudget(freshState(BEGAN_MS), FIVE, BEGAN_MS).answer;
   expect(unready.effectiveAtMs).toBeGreaterThanOrEqual(BEGAN_MS + BOOK_AHEAD_MAX_MS);
+});
+
+test('windows that are set where calls were free take effect when nobody calls freely any more', () => {
+  const free = book(began(), bookingOf('a', { budget: { windows: [], concurrencyMax: 5 } }), BEGAN_MS);
+  expect(free.answer.slots).toBe('free');
+  const first = setBudget(free.state, { windows: [{ calls: 9, seconds: 1 }], concurrencyMax: null }, BEGAN_MS + 100);
+  expect(first.answer.effectiveAtMs).toBe(BEGAN_MS + FREE_MS + SPREAD_MS);
+  expect(setBudget(first.state, FIVE, BEGAN_MS + 200).answer.effectiveAtMs).toBe(BEGAN_MS + FREE_MS + SPREAD_MS);
 });
 
 test('a budget that is set while the past is asked for is newer than what is remembered', () => {
