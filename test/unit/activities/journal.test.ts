@@ -108,6 +108,10 @@ test('the last words of a slice without a journal can be read again', async () =
   const journal = openJournal({ store, key, startedAtMs: performance.now(), reach, onReach: () => undefined });
   journal.farewell([3, 4]);
   await journal.close();
+  const formerKey = journalKey(at.uid, at.run, at.ordinal, at.seq, 'of-a-former-release');
+  const former = createGroupLog(store.openLog(formerKey), 0);
+  former.add(Buffer.from('{"reach":Infinity}'));
+  await former.close();
   // Nothing of it is looked at where no outcome was written.
   const chunk = {} as unknown as Chunk;
   const deps = { store, segments: createSegments(store) };
