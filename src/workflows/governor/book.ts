@@ -123,7 +123,7 @@ function conclude(state: GovernorState, request: BookRequest, nowMs: number, out
   const me = holderOf(state, request.worker);
   const count = grant === 'free' ? 0 : grant.count;
   // Calls that are not counted wait for places, if for anything.
-  const waiting = grant === 'free' && me.places === null ? 0 : me.waiting - count;
+  const waiting = grant === 'free' && me.places === null ? 0 : Math.max(0, me.waiting - count);
   const lastRun = grant === 'free' ? undefined : grant.runs.at(-1);
   const served = withHolder(state, {
     ...me,

@@ -23,6 +23,11 @@ interface Asked {
 /** More than a vendor's slots within reach. */
 const COUNT_MAX = 10_000_000;
 
+/** From asking to having slots. */
+const ANSWER_MS = 150;
+/** Beyond what was asked for. */
+const UNCONTESTED_MAX = 5_000;
+
 /** `state` already knows what `me` holds and waits for. */
 export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs }: Asked, nowMs: number): Grant {
   const reach = (untilMs: number, countMax: number) => layOut(state.calendar, pace, { earliestMs, untilMs, countMax });
@@ -34,11 +39,17 @@ export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs 
   const capacity = active.reduce((sum, it) => sum + heldOf(it), within.count);
   const share = Math.floor(Math.min(waterline(active.map(demandOf), capacity), COUNT_MAX));
   const count = Math.min(me.waiting, share - me.held, within.count);
-  if (count >= 1) return reach(leadMs, count);
+  if (count >= 1) return reach(leadMs, Math.max(count, active.length === 1 ? uncontested() : 0));
   if (me.held > 0) return none(state, within.nextAtMs);
   const furthest = reach(nowMs + BOOK_AHEAD_MAX_MS, COUNT_MAX);
   if (aheadInLine(me, active, nowMs, pace.everyMs) < furthest.count) return reach(nowMs + BOOK_AHEAD_MAX_MS, 1);
   return none(state, furthest.nextAtMs);
+
+  /** Slots that nobody else wants: few calls that end quickly use many times until the next answer, not many slots. */
+  function uncontested(): number {
+    if (pace.counted.length > 0) return 0;
+    return reach(nowMs + rhythm.askEveryMs + ANSWER_MS, UNCONTESTED_MAX).count;
+  }
 }
 
 /** One slot, whoever else waits. */

@@ -20,7 +20,7 @@ export function paceOf(state: GovernorState): Pace | null {
   if (spacing === null) return null;
   const { rate } = state.adaptation;
   const everyMs = rate === null ? spacing : Math.max(spacing, roundUp(1000 / rate));
-  return { everyMs, counted: countedWindows(budget, everyMs), ramp: everyMs > RAMP_EVERY_MS_MAX ? null : state.ramp };
+  return { everyMs, counted: countedWindows(budget), ramp: everyMs > RAMP_EVERY_MS_MAX ? null : state.ramp };
 }
 
 export function allowedPerSecond(budget: Budget): number | null {

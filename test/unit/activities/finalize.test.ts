@@ -17,6 +17,7 @@ function finalizeWith(freePlaces?: (uid: string) => Promise<void>) {
   const done: string[] = [];
   const records = {
     createSummary: async () => done.push('summary') > 0,
+    markEnded: async () => void done.push('ended'),
     deleteOpen: async () => void done.push('marker'),
   } as unknown as Records;
   const log = (level: string) => void done.push(level);
@@ -29,13 +30,13 @@ describe('finalize', () => {
     const freed: string[] = [];
     const { done, finalize } = finalizeWith(async (uid) => void freed.push(uid, ...done));
     await finalize();
-    expect(freed).toEqual(['uid-1', 'summary', 'marker']);
+    expect(freed).toEqual(['uid-1', 'summary', 'ended', 'marker']);
   });
 
   it('asks no database where nothing in flight is limited', async () => {
     const { done, finalize } = finalizeWith();
     await expect(finalize()).resolves.toEqual(summary);
-    expect(done).toEqual(['summary', 'marker']);
+    expect(done).toEqual(['summary', 'ended', 'marker']);
   });
 
   it.each([
@@ -50,6 +51,6 @@ describe('finalize', () => {
   ])('ends all the same where the database %s', async (_, freePlaces) => {
     const { done, finalize } = finalizeWith(freePlaces);
     await expect(finalize()).resolves.toEqual(summary);
-    expect(done).toEqual(['summary', 'marker', 'warn']);
+    expect(done).toEqual(['summary', 'ended', 'marker', 'warn']);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Budget, type CallWindow, SPREAD_MS } from '../../../../src/model/governor.ts';
+import { type Budget, type CallReport, type CallWindow, SPREAD_MS } from '../../../../src/model/governor.ts';
 import { countedWindows, layOut, spacingMs } from '../../../../src/workflows/governor/calendar.ts';
 import { tracksOf } from '../../../../src/workflows/governor/windows.ts';
 import { playWorld, type Timed, type Used, type World } from '../../../fixtures/booking-world.ts';
@@ -143,7 +143,7 @@ describe('slots', () => {
 
   function laidOut(budget: Budget, untilMs: number, countMax = 1_000_000) {
     const everyMs = spacingMs(budget) ?? 0;
-    const pace = { everyMs, counted: countedWindows(budget, everyMs), ramp: null };
+    const pace = { everyMs, counted: countedWindows(budget), ramp: null };
     const calendar = { lastAtMs: 0, tracks: tracksOf(budget.windows, []) };
     return layOut(calendar, pace, { earliestMs: BEGIN_MS, untilMs: BEGIN_MS + untilMs, countMax });
   }
@@ -188,22 +188,31 @@ describe('slots', () => {
     expect(runs[0]?.everyMs).toBe(1);
   });
 
-  test('are not counted where the spacing keeps a long window already', () => {
-    const budget = {
+  test('count what was booked closer together before a vendor showed less than its budget', () => {
+    const budget: Budget = { windows: [{ calls: 2, seconds: 11 }], concurrencyMax: null };
+    const ask = (waitMs: number, report: Partial<CallReport>): Timed => ({
+      waitMs,
+      step: { kind: 'ask', worker: 0, wanted: 5_000, fate: 'comes', report },
+    });
+    // Two at once, then refusals: slots are further apart from then on than eleven seconds for two would ask for.
+    const refusals = Array.from({ length: 12 }, () => ask(1_000, { limited: 10 }));
+    const world = playWorld([ask(0, {}), ...refusals, ...refusals], budget, () => 0);
+    expect(world.used.length).toBeGreaterThan(3);
+    expect(faultsOf(world)).toEqual([]);
+  });
+
+  test('cost nothing of a budget whose short window says the same', () => {
+    const budget: Budget = {
       windows: [
         { calls: 50, seconds: 1 },
         { calls: 3_000, seconds: 60 },
       ],
       concurrencyMax: null,
     };
-    expect(countedWindows(budget, spacingMs(budget) ?? 0)).toEqual([]);
-    const tighter = {
-      windows: [
-        { calls: 50, seconds: 1 },
-        { calls: 2_900, seconds: 60 },
-      ],
-      concurrencyMax: null,
-    };
-    expect(countedWindows(tighter, spacingMs(tighter) ?? 0)).toEqual([{ calls: 2_900, seconds: 60 }]);
+    const everyMs = spacingMs(budget) ?? 0;
+    const fresh = { lastAtMs: 0, tracks: tracksOf(budget.windows, []) };
+    const bounds = { earliestMs: 1_000_000, untilMs: 1_200_000, countMax: 1_000_000 };
+    const { count } = layOut(fresh, { everyMs, counted: countedWindows(budget), ramp: null }, bounds);
+    expect(count).toBe(Math.floor(200_000 / everyMs) + 1);
   });
 });
