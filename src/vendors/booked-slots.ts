@@ -122,7 +122,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   /** As many as wait; twice what was used since the last time where calls kept waiting, so that supply grows to the demand. */
   function wanted(): number {
     if (!isShort()) return 0;
-    return Math.min(WANTED_MAX, Math.max(0, Math.max(waiters, 2 * takenSinceAsked) - held.count()));
+    return Math.min(WANTED_MAX, Math.max(1, Math.max(waiters, 2 * takenSinceAsked) - held.count()));
   }
 
   async function ask(): Promise<{ answer: BookAnswer; served: boolean }> {

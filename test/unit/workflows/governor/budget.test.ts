@@ -51,6 +51,13 @@ test('until it is known whether there was a governor before, nothing is granted,
   expect(book(state, bookingOf('a'), BEGAN_MS + 60_000).answer.askAgainMs).toBeGreaterThanOrEqual(1_000);
 });
 
+test('slots that count for a day are granted to those alone who asked for them', () => {
+  const daily: Budget = { windows: [{ calls: 10_000, seconds: 86_400 }], concurrencyMax: null };
+  expect(slotTimes(book(began(), bookingOf('a', { wanted: 3, budget: daily }), BEGAN_MS).answer)).toHaveLength(3);
+  const alone = slotTimes(book(began(), bookingOf('a', { wanted: 3, budget: FIVE }), BEGAN_MS).answer);
+  expect(alone.length).toBeGreaterThanOrEqual(3);
+});
+
 test('a budget without windows is free', () => {
   const budget = { windows: [], concurrencyMax: null };
   expect(book(began(), bookingOf('a', { budget }), BEGAN_MS).answer).toMatchObject({
