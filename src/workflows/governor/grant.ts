@@ -1,5 +1,5 @@
 /** Which of the next slots a worker gets: its share of those within reach, or one further ahead where it has none. */
-import { BOOK_AHEAD_MAX_MS, type SlotRun } from '../../model/governor.ts';
+import { BOOK_AHEAD_MAX_MS, type CallWindow, type SlotRun } from '../../model/governor.ts';
 import { type Calendar, layOut, type Pace } from './calendar.ts';
 import type { Rhythm } from './rhythm.ts';
 import { activeHolders, aheadInLine, demandOf, heldNow, waterline } from './shares.ts';
@@ -47,9 +47,14 @@ export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs 
 
   /** Slots that nobody else wants: few calls that end quickly use many times until the next answer, not many slots. */
   function uncontested(): number {
-    if (pace.counted.length > 0) return 0;
+    if (pace.counted.some(isScarce(pace))) return 0;
     return reach(nowMs + rhythm.askEveryMs + ANSWER_MS, UNCONTESTED_MAX).count;
   }
+}
+
+/** True of a window that slots at this pace would use up, counted a bucket longer: then none is for the taking. */
+function isScarce({ everyMs }: Pace): (window: CallWindow) => boolean {
+  return ({ calls, seconds }) => seconds * 1_000 * (1 + 1 / 64) > calls * everyMs;
 }
 
 /** One slot, whoever else waits. */
