@@ -22,6 +22,9 @@ export interface VendorClientOptions {
 const CONNECT_TIMEOUT_MS = 5_000;
 /** How late a time-out may come. */
 const SWEEP_MS = 25;
+/** Connections kept ready for calls that wait for their slots, at most. */
+const WARM_MAX = 4;
+const WARM_AGAIN_MS = 1_000;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
   const { name, slots, connections: places, connectTimeoutMs = CONNECT_TIMEOUT_MS, sendTimes = false } = options;
@@ -35,6 +38,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   const watched = new WeakSet<AbortSignal>();
   const traceparent = createTraceparent();
   let sweeper: NodeJS.Timeout | undefined;
+  let warming: NodeJS.Timeout | undefined;
+  let closed = false;
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
   const lanes: Lane[] = [];
   const free: Lane[] = [];
@@ -60,7 +65,26 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   }
 
   function takeSlot(call: Call): void {
-    whenTaken(slots.take(name, call.context.waiting, call.context.account), call, dispatch, leaveFailed);
+    const taking = slots.take(name, call.context.waiting, call.context.account);
+    if (taking instanceof Promise) warmAhead();
+    whenTaken(taking, call, dispatch, leaveFailed);
+  }
+
+  /** A slot stands for a few ms, less than it may take to connect: the next calls find their connections made. */
+  function warmAhead(): void {
+    if (closed) return;
+    const ahead = Math.min(WARM_MAX, gate.admitted() - (lanes.length - free.length));
+    while (free.length < ahead) free.unshift(openLane());
+    for (let nth = 1; nth <= ahead; nth++) free.at(-nth)?.connection.warm();
+  }
+
+  /** A vendor that hangs up at once is not called up all the time. */
+  function warmLater(): void {
+    if (warming !== undefined) return;
+    warming = setTimeout(() => {
+      warming = undefined;
+      warmAhead();
+    }, WARM_AGAIN_MS).unref();
   }
 
   function dispatch(call: Call, slot: Slot | null): void {
@@ -78,6 +102,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     lane.call = call;
     call.connection = lane.connection;
     lane.connection.send(call.request, traceparent(call.context.traceId));
+    warmAhead();
   }
 
   function openLane(): Lane {
@@ -98,6 +123,9 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
             call.sent = true;
             return true;
           },
+          // undici is in the middle of it.
+          onDisconnect: () => setImmediate(warmAhead),
+          onWasted: warmLater,
           onAnswer(status, retryAfter, body, isFree) {
             if (lane.call !== null) settle(lane.call, classifyAnswer(status, retryAfter, body, Date.now()));
             if (isFree) release(lane);
@@ -190,7 +218,11 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
           expiresAtMs: 0,
         });
       }),
-    close: async () => void (await Promise.all(lanes.map(({ connection }) => connection.close()))),
+    async close() {
+      closed = true;
+      clearTimeout(warming);
+      await Promise.all(lanes.map(({ connection }) => connection.close()));
+    },
   };
 }
 

@@ -1,11 +1,14 @@
 /** One keep-alive connection to a vendor, an undici Client of its own: carries one call at a time and tells what came of it. */
 import { Client, type Dispatcher } from 'undici';
 import { VENDOR_BODY_BYTES_MAX } from '../model/limits.ts';
+import { createSpareSocket } from './spare-socket.ts';
 import type { VendorRequest } from './vendor.ts';
 
 export interface Connection {
   /** Its end is told to the listener, possibly before this returns. */
   send(request: VendorRequest, traceparent: string | null): void;
+  /** Connects ahead of the call, where it is not connected. */
+  warm(): void;
   /** Ends the call where its bytes may have gone out; otherwise it ends when the connection is made. */
   cut(): void;
   close(): Promise<void>;
@@ -24,6 +27,10 @@ export interface ConnectionListener {
   /** `isFree`: false where the rest of an overlong body is not awaited: `onFailure` comes then, too. */
   onAnswer(status: number, retryAfter: string | undefined, body: string, isFree: boolean): void;
   onFailure(error: unknown): void;
+  /** It is not connected any more. */
+  onDisconnect(): void;
+  /** A connection that was made ahead of a call was lost before one came, or could not be made. */
+  onWasted(): void;
 }
 
 /** Connections stay warm between slices; a vendor's shorter `Keep-Alive` hint is obeyed. */
@@ -37,6 +44,7 @@ const CUT = new Error('call given up');
 export function createConnection(base: URL, settings: ConnectionOptions, listener: ConnectionListener): Connection {
   const { connectTimeoutMs, sendTimes } = settings;
   const prefix = base.pathname.replace(/\/$/, '');
+  const spare = createSpareSocket(base, connectTimeoutMs, () => listener.onWasted());
   // The client has one timer over the whole call, so undici's own two stay off.
   const client = new Client(base.origin, {
     pipelining: 1,
@@ -44,7 +52,15 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
     headersTimeout: 0,
     bodyTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: connectTimeoutMs },
+    connect: spare.connect,
+  });
+  let connected = false;
+  client.on('connect', () => {
+    connected = true;
+  });
+  client.on('disconnect', () => {
+    connected = false;
+    listener.onDisconnect();
   });
   const bare = createHeaders([], sendTimes);
   const withBody = createHeaders(['content-type', 'application/json'], sendTimes);
@@ -113,8 +129,14 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
       options.body = body;
       client.dispatch(options, handler);
     },
+    warm() {
+      if (!connected) spare.make();
+    },
     cut: () => controller?.abort(CUT),
-    close: () => client.close(),
+    close() {
+      spare.close();
+      return client.close();
+    },
   };
 }
 

@@ -5,6 +5,8 @@ export interface Gate<Call> {
   /** True: admitted. False: `admit` is called when a place is free, unless the call is over by then. */
   enter(call: Call): boolean;
   leave(): void;
+  /** Calls inside. */
+  admitted(): number;
   waiting(): readonly Call[];
 }
 
@@ -22,6 +24,7 @@ export function createGate<Call>({ places, admit, isOver, accountOf }: GateOptio
 
   return {
     waiting: queue.waiting,
+    admitted: () => places - free,
     enter(call) {
       if (free > 0) {
         free -= 1;
