@@ -10,6 +10,7 @@ import {
 import type { Log } from '../model/log.ts';
 import { createBooking } from './booking.ts';
 import { createCallTally } from './call-tally.ts';
+import { CLOCK_ERROR_MAX_MS, createClockCheck } from './clock-check.ts';
 import { createFairQueue } from './fair-queue.ts';
 import { createHeldSlots } from './held-slots.ts';
 import { MONOTONIC, type SlotClock } from './local-slots.ts';
@@ -58,8 +59,6 @@ interface Waiter {
   over: boolean;
 }
 
-/** How far the governor's clock may lie outside the round trip, and ours may run off between two bookings. */
-const CLOCK_ERROR_MAX_MS = 4;
 /** From asking to having slots. */
 const ANSWER_MS = 150;
 /** A call that waits for its slot this long shows that the budget is felt. */
@@ -73,6 +72,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   const { vendor, worker, book, onClosed, isDown, log, clock = CLOCK } = options;
   const queue = createFairQueue<Waiter>((waiter) => waiter.over);
   const held = createHeldSlots();
+  const isOneClock = createClockCheck();
   const tally = createCallTally(clock.wall);
   const booking = createBooking({
     clock,
@@ -87,6 +87,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let takenSinceAsked = 0;
   /** Wall clock − monotonic clock, as the last answer found them. */
   let offsetMs = 0;
+  let trusted = true;
   let freeUntilMs = Number.NEGATIVE_INFINITY;
   let askAgainMs = 0;
   let places: number | null = null;
@@ -122,6 +123,8 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   /** As many as wait; twice what was used since the last time where calls kept waiting, so that supply grows to the demand. */
   function wanted(): number {
     if (!isShort()) return 0;
+    // What is given up is lost to all: one is enough to see whether the clocks agree again.
+    if (!trusted) return 1;
     return Math.min(WANTED_MAX, Math.max(1, Math.max(waiters, 2 * takenSinceAsked) - held.count()));
   }
 
@@ -154,7 +157,8 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   /** True where all that was asked for was granted. */
   function heed(answer: BookAnswer, request: BookRequest, sentAt: number): boolean {
     const [now, wall] = [clock.now(), clock.wall()];
-    const trusted = isWithin(answer.nowMs, request.sentAtMs, wall) && isAlike(wall - request.sentAtMs, now - sentAt);
+    const isOurTime = isOneClock({ nowMs: answer.nowMs, sentMs: request.sentAtMs, receivedMs: wall });
+    trusted = isOurTime && isAlike(wall - request.sentAtMs, now - sentAt);
     if (!trusted) log('warn', 'a booking was given up: its time is not ours', { vendor, roundTripMs: now - sentAt });
     offsetMs = wall - now;
     breaker = answer.breaker;
@@ -280,10 +284,6 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       for (let waiter = queue.next(); waiter !== null; waiter = queue.next()) waiter.grant(null);
     },
   };
-}
-
-function isWithin(atMs: number, fromMs: number, toMs: number): boolean {
-  return atMs >= fromMs - CLOCK_ERROR_MAX_MS && atMs <= toMs + CLOCK_ERROR_MAX_MS;
 }
 
 function isAlike(a: number, b: number): boolean {

@@ -122,6 +122,17 @@ test.each([
   expect(logged).toContain('a booking was given up: its time is not ours');
 });
 
+test('who cannot trust the time of its slots asks for one at a time: what it gives up is lost to all', async () => {
+  const clock = createFakeClock();
+  let offMs = 1_000;
+  const { slots, requests } = bookedSlots(clock, { answer: () => ({ nowMs: clock.wall() + offMs }) });
+  takeAll(clock, slots, 50);
+  await clock.advanceTo(1_000);
+  offMs = 0;
+  await clock.advanceTo(3_000);
+  expect(requests.map(({ wanted }) => wanted).slice(0, 4)).toEqual([50, 1, 1, 49]);
+});
+
 test('a clock that is set makes an end of what was booked by the old time', async () => {
   const clock = createFakeClock();
   const { slots, requests } = bookedSlots(clock);
