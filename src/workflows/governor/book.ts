@@ -1,6 +1,6 @@
 /** One booking, as a pure step: a worker tells how its calls went and gets its next slots. */
 import { BOOK_AHEAD_MAX_MS, type BookAnswer, type BookRequest, FREE_MS } from '../../model/governor.ts';
-import { brokenUntilMs, judge, probed } from './breaker.ts';
+import { brokenUntilMs, judge, mayProbe, probed } from './breaker.ts';
 import { type Grant, grantProbe, grantSlots, none } from './grant.ts';
 import { arrive, holderOf, leasePlaces, withHolder, withoutGoneHolders } from './holders.ts';
 import { withReport } from './last-minute.ts';
@@ -133,8 +133,8 @@ function conclude(state: GovernorState, request: BookRequest, nowMs: number, out
     ...(lastRun === undefined ? {} : { grantedAtMs: nowMs, lastSlotAtMs: state.calendar.lastAtMs }),
   });
   const callsNow = callsPerSecond(state);
-  const isProbe = state.breaker.state === 'half_open' && lastRun !== undefined;
-  const closedUntilMs = Math.max(state.closedUntilMs, isProbe ? 0 : brokenUntilMs(state.breaker, nowMs));
+  const brokenMs = mayProbe(state.breaker, request.worker, nowMs) ? 0 : brokenUntilMs(state.breaker, nowMs);
+  const closedUntilMs = Math.max(state.closedUntilMs, brokenMs);
   const answer: BookAnswer = {
     version: 1,
     nowMs,

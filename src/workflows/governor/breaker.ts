@@ -95,6 +95,11 @@ export function probed(now: Breaker, worker: string, slotAtMs: number): Breaker 
   return { ...now, state: 'half_open', probeAtMs: slotAtMs, probeOf: worker };
 }
 
+/** The probe of this worker lies ahead, or is due: it is not to be held back, whatever else it asks meanwhile. */
+export function mayProbe(now: Breaker, worker: string, nowMs: number): boolean {
+  return now.state === 'half_open' && now.probeOf === worker && nowMs <= now.probeAtMs + SLOT_OVER_MS;
+}
+
 /** Until when no slot is booked but for a probe; 0 = they are booked. */
 export function brokenUntilMs(now: Breaker, nowMs: number): number {
   if (now.state === 'closed') return 0;

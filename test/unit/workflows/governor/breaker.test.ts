@@ -206,3 +206,11 @@ describe('a vendor that asks to be left alone', () => {
     expect(slotTimes(ask('a', {}, { wanted: 50 })).length).toBeGreaterThan(0);
   });
 });
+
+test('who holds the probe is not held back before it, though it asks once more', () => {
+  const slot = probed();
+  later(20);
+  expect(slot).toBeGreaterThan(nowMs);
+  expect(ask('a', { failed: 1 }, { held: 1, inFlight: 3 })).toMatchObject({ breaker: 'half_open', closedUntilMs: 0 });
+  expect(ask('b').closedUntilMs).toBeGreaterThan(nowMs);
+});
