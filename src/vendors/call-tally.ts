@@ -22,6 +22,13 @@ const SAYS_NOTHING: ReadonlySet<string> = new Set([
   'aborted',
 ]);
 
+/** Whose `Retry-After` holds for the vendor; that of a 409 or 425 speaks of one item. */
+export const SPEAKS_OF_VENDOR: ReadonlySet<string> = new Set([
+  'vendor_rate_limited',
+  'vendor_unavailable',
+  'vendor_error',
+]);
+
 export function createCallTally(wallMs: () => number): CallTally {
   let counts = { answered: 0, limited: 0, failed: 0, unused: 0 };
   let closedUntilMs = 0;
@@ -36,8 +43,7 @@ export function createCallTally(wallMs: () => number): CallTally {
       }
       if (called.code === 'vendor_rate_limited') counts.limited++;
       else if (!SAYS_NOTHING.has(called.code)) counts.failed++;
-      const ofVendor = called.code === 'vendor_rate_limited' || called.code === 'vendor_unavailable';
-      if (ofVendor && called.retryAfterMs !== undefined) {
+      if (SPEAKS_OF_VENDOR.has(called.code) && called.retryAfterMs !== undefined) {
         closedUntilMs = Math.max(closedUntilMs, wallMs() + called.retryAfterMs);
       }
     },

@@ -1,6 +1,7 @@
 /** What this process knows of one vendor: how to call it, whether it is up, and when it may be asked again. */
 import type { Transient } from '../model/outcome.ts';
 import type { Pressure } from './booked-slots.ts';
+import { SPEAKS_OF_VENDOR } from './call-tally.ts';
 import type { GovernedSlots } from './governed-slots.ts';
 import { createVendorHealth, type VendorHealth } from './health.ts';
 import { createPace } from './local-slots.ts';
@@ -59,9 +60,7 @@ export function createVendor(client: VendorClient, slots: GovernedSlots | null):
       health.failure(item, transient);
       const limited = transient.code === 'vendor_rate_limited';
       const holdMs = transient.retryAfterMs ?? (limited ? HOLD_WITHOUT_RETRY_AFTER_MS : 0);
-      // A 409 or 425 with `Retry-After` speaks of one item, 429 and 5xx of the vendor.
-      const ofVendor = limited || transient.code.startsWith('vendor_unavailable') || transient.code === 'vendor_error';
-      if (holdMs > 0 && ofVendor) hold(Date.now() + holdMs);
+      if (holdMs > 0 && SPEAKS_OF_VENDOR.has(transient.code)) hold(Date.now() + holdMs);
     },
   };
 }
