@@ -59,8 +59,9 @@ function isCount(value: unknown): value is number {
 }
 
 function isThrottle(value: unknown): value is Throttle {
-  const { cause, vendor } = Object(value) as Readonly<Record<string, unknown>>;
-  return typeof cause === 'string' && typeof vendor === 'string';
+  const { cause, vendor, currentRate = null } = Object(value) as Readonly<Record<string, unknown>>;
+  const isRate = currentRate === null || (typeof currentRate === 'number' && currentRate >= 0);
+  return typeof cause === 'string' && typeof vendor === 'string' && isRate;
 }
 
 function isTime(value: unknown): value is string {

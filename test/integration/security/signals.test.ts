@@ -63,6 +63,14 @@ test.each([1, 512])(
   },
 );
 
+test('a rate that is none steers no window', () => {
+  const throttle = { cause: 'rate_limit', vendor: 'products', until: null };
+  const kept = (currentRate: unknown) =>
+    soundReport({ ordinal: 2, tally: TALLY, throttle: { ...throttle, currentRate } });
+  for (const junk of ['fast', -1, {}, true]) expect(kept(junk)?.throttle).toBeNull();
+  for (const rate of [null, 0, 4.9]) expect(kept(rate)?.throttle).toEqual({ ...throttle, currentRate: rate });
+});
+
 test('of a report only its own members are kept', () => {
   expect(soundReport({ ordinal: 2, tally: { ...TALLY, more: 1 }, throttle: null, evil: 1 })).toEqual({
     ordinal: 2,
