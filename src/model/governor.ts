@@ -72,6 +72,8 @@ export interface BookRequest {
   readonly sentAtMs: number;
   /** Slots that it would use beside those it holds; 0 = a report only. */
   readonly wanted: number;
+  /** Calls that wait and have none: of these `wanted`, the others are for calls to come. Absent = all of them. */
+  readonly calls?: number;
   /** Slots that it holds and that lie ahead. */
   readonly held: number;
   readonly inFlight: number;

@@ -135,6 +135,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       worker,
       sentAtMs: clock.wall(),
       wanted: wanted(),
+      calls: Math.max(0, waiters - held.count()),
       held: held.count(),
       inFlight,
       ...(places === null ? {} : { placesUntilMs: leaseMs }),

@@ -39,7 +39,7 @@ export function book(former: GovernorState, request: BookRequest, nowMs: number)
   const rhythm = rhythmOf(arrived, nowMs);
   const heard = hear(arrived, request, nowMs, rhythm);
   const { state: placed, settled } = leasePlaces(heard, request.worker, nowMs);
-  const { state, grant } = serve(placed, request.worker, nowMs, rhythm);
+  const { state, grant } = serve(placed, request, nowMs, rhythm);
   return conclude(state, request, nowMs, { grant, rhythm, settled });
 }
 
@@ -80,7 +80,8 @@ interface Served {
   readonly grant: Grant | 'free';
 }
 
-function serve(state: GovernorState, worker: string, nowMs: number, rhythm: Rhythm): Served {
+function serve(state: GovernorState, request: BookRequest, nowMs: number, rhythm: Rhythm): Served {
+  const { worker, wanted, calls = wanted } = request;
   const me = holderOf(state, worker);
   const soonestMs = earliestMs(state, nowMs);
   if (!state.ready || me.places === 0) return { state, grant: none(state, soonestMs) };
@@ -92,7 +93,7 @@ function serve(state: GovernorState, worker: string, nowMs: number, rhythm: Rhyt
     return { state: { ...state, freeUntilMs: nowMs + FREE_MS }, grant: 'free' };
   }
   const started = me.waiting > 0 ? startSlowlyAfterRest(state, nowMs) : state;
-  const asked = { me, pace: paceOf(started) ?? pace, rhythm, earliestMs: soonestMs };
+  const asked = { me, calls, pace: paceOf(started) ?? pace, rhythm, earliestMs: soonestMs };
   const grant = grantSlots(started, asked, nowMs);
   return { state: { ...started, calendar: grant.calendar }, grant };
 }

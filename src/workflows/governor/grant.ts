@@ -15,6 +15,8 @@ export interface Grant {
 
 interface Asked {
   readonly me: Holder;
+  /** Those of its calls that wait already. */
+  readonly calls: number;
   readonly pace: Pace;
   readonly rhythm: Rhythm;
   readonly earliestMs: number;
@@ -29,7 +31,7 @@ const ANSWER_MS = 150;
 const UNCONTESTED_MAX = 5_000;
 
 /** `state` already knows what `me` holds and waits for. */
-export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs }: Asked, nowMs: number): Grant {
+export function grantSlots(state: GovernorState, { me, calls, pace, rhythm, earliestMs }: Asked, nowMs: number): Grant {
   const reach = (untilMs: number, countMax: number) => layOut(state.calendar, pace, { earliestMs, untilMs, countMax });
   const leadMs = nowMs + rhythm.leadMs;
   const within = reach(leadMs, COUNT_MAX);
@@ -38,7 +40,7 @@ export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs 
   const heldOf = (it: Holder) => (it.worker === me.worker ? it.held : heldNow(it, nowMs, pace.everyMs));
   const capacity = active.reduce((sum, it) => sum + heldOf(it), within.count);
   const share = Math.floor(Math.min(waterline(active.map(demandOf), capacity), COUNT_MAX));
-  const count = Math.min(me.waiting, share - me.held, within.count);
+  const count = Math.min(me.waiting, share - me.held, within.count, affordable(pace, calls, rhythm));
   if (count >= 1) return reach(leadMs, Math.max(count, active.length === 1 ? uncontested() : 0));
   if (me.held > 0) return none(state, within.nextAtMs);
   const furthest = reach(nowMs + BOOK_AHEAD_MAX_MS, COUNT_MAX);
@@ -55,6 +57,17 @@ export function grantSlots(state: GovernorState, { me, pace, rhythm, earliestMs 
 /** True of a window that slots at this pace would use up, counted a bucket longer: then none is for the taking. */
 function isScarce({ everyMs }: Pace): (window: CallWindow) => boolean {
   return ({ calls, seconds }) => seconds * 1_000 * (1 + 1 / 64) > calls * everyMs;
+}
+
+/**
+ * A slot that no call uses is lost to a scarce window: for calls to come there are no more than the window has again
+ * until the next answer.
+ */
+function affordable(pace: Pace, calls: number, { askEveryMs }: Rhythm): number {
+  const again = pace.counted
+    .filter(isScarce(pace))
+    .map((it) => (it.calls / it.seconds) * ((askEveryMs + ANSWER_MS) / 1_000));
+  return Math.max(calls, Math.ceil(Math.min(...again)));
 }
 
 /** One slot, whoever else waits. */

@@ -21,7 +21,8 @@ export function bookingFault(request: unknown): string | null {
   const counts = countsFault(request, ['wanted', 'held', 'inFlight']);
   if (counts !== null) return counts;
   if (!isTime(request['sentAtMs'])) return 'sentAtMs is not a time';
-  const { placesUntilMs } = request;
+  const { placesUntilMs, calls } = request;
+  if (calls !== undefined && !isCount(calls, COUNT_MAX)) return `calls is not a whole number from 0 to ${COUNT_MAX}`;
   if (placesUntilMs !== undefined && !isTime(placesUntilMs)) return 'placesUntilMs is not a time';
   return budgetFault(budget) ?? reportFault(report);
 }

@@ -21,8 +21,11 @@ function governorOn(clock: FakeClock) {
   };
 }
 
-/** So many callers, each calling again as soon as it is answered; answers the calls made per second. */
-async function callsPerSecond(budget: Budget, { callers, latencyMs }: { callers: number; latencyMs: number }) {
+/** So many callers, each calling again as soon as it is answered; answers how many calls were made. */
+async function callsMade(
+  budget: Budget,
+  { callers, latencyMs, seconds }: Record<'callers' | 'latencyMs' | 'seconds', number>,
+) {
   const clock = createFakeClock();
   const heard = { onClosed: () => undefined, isDown: () => false, log: () => undefined };
   const slots = createBookedSlots({ vendor: 'v', budget, worker: 'w', clock, book: governorOn(clock), ...heard });
@@ -38,9 +41,9 @@ async function callsPerSecond(budget: Budget, { callers, latencyMs }: { callers:
     }
   }
   for (let nth = 0; nth < callers; nth++) void call();
-  await clock.advanceTo(10_000);
+  await clock.advanceTo(seconds * 1_000);
   slots.stop();
-  return calls / 10;
+  return calls;
 }
 
 test.each([
@@ -49,10 +52,19 @@ test.each([
   [10, 100, 85],
 ])('%i callers of %i ms alone with a vendor of 1,000/s call as fast as they can', async (callers, latencyMs, least) => {
   const budget = { windows: [{ calls: 1_000, seconds: 1 }], concurrencyMax: null };
-  expect(await callsPerSecond(budget, { callers, latencyMs })).toBeGreaterThan(least);
+  expect(await callsMade(budget, { callers, latencyMs, seconds: 10 })).toBeGreaterThan(10 * least);
 });
 
 test('callers enough for the whole budget use it', async () => {
   const budget = { windows: [{ calls: 200, seconds: 1 }], concurrencyMax: null };
-  expect(await callsPerSecond(budget, { callers: 50, latencyMs: 50 })).toBeGreaterThan(175);
+  expect(await callsMade(budget, { callers: 50, latencyMs: 50, seconds: 10 })).toBeGreaterThan(1_750);
+});
+
+test.each([
+  [5, 20],
+  [10, 20],
+  [20, 100],
+])('of the calls of a day %i callers of %i ms waste none', async (callers, latencyMs) => {
+  const budget = { windows: [{ calls: 1_000, seconds: 86_400 }], concurrencyMax: null };
+  expect(await callsMade(budget, { callers, latencyMs, seconds: 120 })).toBeGreaterThan(980);
 });
