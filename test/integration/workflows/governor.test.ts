@@ -125,6 +125,7 @@ describe('a governor', () => {
     ['no budget', { budget: null }, 'budget'],
     ['a window of no calls', { budget: { windows: [{ calls: 0, seconds: 1 }], concurrencyMax: null } }, 'calls'],
     ['no report', { report: 'fine' }, 'report'],
+    ['half a call that waits', { calls: 0.5 }, 'calls'],
   ])('refuses a booking with %s, and goes on', async (_, junk, word) => {
     const request = { ...bookingOf('junk'), ...junk } as BookRequest;
     await expect(governors.book('refusing', request)).rejects.toMatchObject({
