@@ -16,7 +16,7 @@ export interface Pace {
   readonly ramp: Ramp | null;
 }
 
-/** A slow start: `factor` of the rate at first, twice as much with each second. */
+/** A slow start: `factor` of the rate at first, twice as much with each second; the whole of it after five. */
 export interface Ramp {
   readonly fromMs: number;
   readonly factor: number;
@@ -35,6 +35,9 @@ const BURST_CALLS_PER_SECOND_MAX = 1_000;
 const RUNS_MAX = 8;
 const STEPS_MAX = 256;
 const RAMP_STEP_MS = 1_000;
+/** Cold code and connections, a vendor's above all, bunch calls: full pace leaves no room for that. */
+const WARM_STEPS = 5;
+const WARM_FACTOR = 0.9;
 /** Times are whole parts of 1/2048 ms: then epoch times, their sums and products are exact in a double. */
 const PARTS_PER_MS = 2_048;
 
@@ -101,7 +104,7 @@ export function layOut(
 function everyAt({ everyMs, ramp }: Pace, atMs: number): { readonly everyMs: number; readonly untilMs: number } {
   if (ramp === null || atMs < ramp.fromMs) return { everyMs, untilMs: Number.POSITIVE_INFINITY };
   const steps = Math.floor((atMs - ramp.fromMs) / RAMP_STEP_MS);
-  const factor = ramp.factor * 2 ** Math.min(steps, 30);
+  const factor = Math.min(ramp.factor * 2 ** Math.min(steps, 30), steps < WARM_STEPS ? WARM_FACTOR : 1);
   if (factor >= 1) return { everyMs, untilMs: Number.POSITIVE_INFINITY };
   return { everyMs: roundUp(everyMs / factor), untilMs: ramp.fromMs + (steps + 1) * RAMP_STEP_MS };
 }
