@@ -101,8 +101,9 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let stopped = false;
   let armed: { readonly atMs: number; readonly callOff: () => void } | null = null;
 
-  function need(): 'none' | 'soon' | 'now' {
+  function need(): 'none' | 'soon' | 'waiting' | 'now' {
     if (tally.isUrgent() || (breaker !== 'closed' && endedSinceAsked)) return 'now';
+    if (waiters > held.count()) return 'waiting';
     const used = places !== null && inFlight > 0;
     return isShort() || used || (takenSinceAsked > 0 && mustAskAnew()) || (isDown() && endedSinceAsked)
       ? 'soon'

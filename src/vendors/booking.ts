@@ -10,8 +10,8 @@ export interface Booking {
 
 export interface BookingOptions {
   readonly clock: SlotClock;
-  /** `now`: ask even before the governor wants to be asked again. */
-  readonly need: () => 'none' | 'soon' | 'now';
+  /** `waiting`: calls have no slot; `now`: ask even before the governor wants to be asked again. */
+  readonly need: () => 'none' | 'soon' | 'waiting' | 'now';
   /** Resolves to the answer, and whether it served all that was asked for. */
   readonly ask: () => Promise<{ readonly answer: BookAnswer; readonly served: boolean }>;
   readonly onFailure: (error: unknown) => void;
@@ -29,6 +29,8 @@ export function createBooking({ clock, need, ask, onFailure }: BookingOptions): 
   let stopped = false;
   let askedAtMs = Number.NEGATIVE_INFINITY;
   let notBeforeMs = Number.NEGATIVE_INFINITY;
+  /** For calls that wait without a slot. */
+  let waitingNotBeforeMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let planned: { readonly atMs: number; readonly callOff: () => void } | null = null;
 
@@ -36,11 +38,15 @@ export function createBooking({ clock, need, ask, onFailure }: BookingOptions): 
     if (asking || stopped) return;
     const urgency = need();
     if (urgency === 'none') return;
-    const fromMs = urgency === 'now' && failures === 0 ? askedAtMs + URGENT_GAP_MS : notBeforeMs;
-    const atMs = Math.max(fromMs, clock.now() + GATHER_MS);
+    const atMs = Math.max(fromMs(urgency), clock.now() + GATHER_MS);
     if (planned !== null && planned.atMs <= atMs) return;
     planned?.callOff();
     planned = { atMs, callOff: clock.wait(atMs, () => void askNow()) };
+  }
+
+  function fromMs(urgency: 'soon' | 'waiting' | 'now'): number {
+    if (urgency === 'now' && failures === 0) return askedAtMs + URGENT_GAP_MS;
+    return urgency === 'soon' ? notBeforeMs : waitingNotBeforeMs;
   }
 
   async function askNow(): Promise<void> {
@@ -51,10 +57,12 @@ export function createBooking({ clock, need, ask, onFailure }: BookingOptions): 
     try {
       const { answer, served } = await ask();
       failures = 0;
+      notBeforeMs = clock.now() + answer.askAgainMs;
       // Who got all that was asked for is not one of those who press.
-      notBeforeMs = clock.now() + (served ? answer.askAgainMs / 2 : answer.askAgainMs);
+      waitingNotBeforeMs = served ? clock.now() + answer.askAgainMs / 2 : notBeforeMs;
     } catch (error) {
       notBeforeMs = clock.now() + Math.min(FAILED_WAIT_MAX_MS, FAILED_WAIT_MIN_MS * 2 ** failures);
+      waitingNotBeforeMs = notBeforeMs;
       failures++;
       onFailure(error);
     } finally {
