@@ -33,6 +33,7 @@ import { createGovernedSlots } from './vendors/governed-slots.ts';
 import { createVendor, type Vendor } from './vendors/vendor-standing.ts';
 import { createGovernorLink } from './worker/governor-link.ts';
 import { startGovernorWorker } from './worker/governor-worker.ts';
+import { createPendingActivities } from './worker/pending-activities.ts';
 import { startWorker } from './worker/worker.ts';
 
 /** One part of the stack, serving. */
@@ -136,6 +137,7 @@ export async function runWorker(config: Config, log: Log, signal: AbortSignal): 
       findVendor: (name) => vendors.get(name),
       callbackUrl: createCallbackUrl(config),
       heartbeat: createHeartbeat(connection, { namespace, identity }, config.worker.heartbeatTimeoutMs),
+      pendingActivities: createPendingActivities(connection, namespace),
       slicesMax: config.worker.slicesMax,
       stopping: stopping.signal,
       log,

@@ -8,6 +8,12 @@ import type { Records } from '../storage/records.ts';
 import type { Segments } from '../storage/segments.ts';
 import type { Target } from '../targets/target.ts';
 import type { Vendor } from '../vendors/vendor-standing.ts';
+import type { PendingActivity } from './begun.ts';
+
+export interface WorkflowRun {
+  readonly workflowId: string;
+  readonly runId: string;
+}
 
 export interface ActivityDeps {
   readonly store: BlobStore;
@@ -27,6 +33,8 @@ export interface ActivityDeps {
    * status `code` where it refuses; true: the workflow wants the slice home.
    */
   readonly heartbeat: (taskToken: Uint8Array) => Promise<boolean>;
+  /** The activities of a workflow that have not ended, as the server has them; rejects where it does not answer soon. */
+  readonly pendingActivities: (workflow: WorkflowRun) => Promise<readonly PendingActivity[]>;
   /** Slices that this process may run at once. */
   readonly slicesMax: number;
   /** Aborted when the worker is asked to stop: slices come home and commit. */

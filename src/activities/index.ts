@@ -1,4 +1,5 @@
 /** Activities as closures over what they need; workflows import only the type. */
+import { createBegunActivities } from './begun.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createPrepare } from './duplicates/prepare.ts';
 import { createFinalize } from './finalize.ts';
@@ -16,6 +17,7 @@ export function createActivities(deps: ActivityDeps) {
     slice: createSlice(deps),
     settle: withPulse(createSettle(deps)),
     survey: withPulse(createSurvey(deps)),
+    begunActivities: createBegunActivities(deps),
     tellHalt: createTellHalt(deps),
     ...createFinalize(deps),
   };

@@ -15,6 +15,7 @@ import type { Vendor } from '../vendors/vendor-standing.ts';
 import { applyItems } from './apply-items.ts';
 import type { CallbackUrl } from './attempt.ts';
 import { applyBatches } from './batches/apply-batches.ts';
+import { nothingBegunBefore, sayNothingBegun } from './begun.ts';
 import { openInbox } from './callbacks/inbox.ts';
 import { readChunk } from './chunk-blob.ts';
 import { type Control, createControl } from './control.ts';
@@ -42,11 +43,16 @@ export function createSlice(deps: ActivityDeps) {
     const { plan, ref } = input;
     const visit = plan.vendor === null ? ALONE : crowd.enter(plan.vendor, ref.account);
     let leave = () => {};
+    const begun = { own: false, before: !nothingBegunBefore(activityInfo().attempt, activityInfo().heartbeatDetails) };
     try {
       const target = targetOf(deps, input.plan.target);
       leave = await turnstile.enter(target, control);
-      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease, visit });
+      const answer = await runSlice({ deps: traced(deps, input), input, target, control, lease, visit, begun });
       return { ...answer, contended: running >= deps.slicesMax };
+    } catch (error) {
+      if (begun.own) throw endOfActivity(error);
+      if (!begun.before) sayNothingBegun();
+      throw error;
     } finally {
       cancelled.removeEventListener('abort', control.callHome);
       deps.stopping.removeEventListener('abort', control.endSoon);
@@ -65,6 +71,17 @@ function traced(deps: ActivityDeps, { ref, ordinal }: SliceInput): ActivityDeps 
   return { ...deps, log: (level, message, facts) => deps.log(level, message, { ...whose, ...facts }) };
 }
 
+/** The workflow hears of it at once: while the server kept it for another attempt, a cancel would hide that it had begun. */
+function endOfActivity(error: unknown): ApplicationFailure {
+  const { message, type } = ApplicationFailure.fromError(error);
+  return ApplicationFailure.create({
+    message,
+    ...(type ? { type } : {}),
+    nonRetryable: true,
+    ...(error instanceof Error ? { cause: error } : {}),
+  });
+}
+
 type Answer = Omit<SliceAnswer, 'contended'>;
 
 interface Parts {
@@ -75,19 +92,21 @@ interface Parts {
   readonly lease: Lease;
   /** So many slices of this vendor may be here that this one is not to stay if it would only wait. */
   readonly visit: Visit;
+  /** Whether calls may have been made: by this attempt, by one before it. */
+  readonly begun: { own: boolean; readonly before: boolean };
 }
 
 /** How soon a slice comes back that was sent away: others of its vendor work meanwhile. */
 const SENT_AWAY_MS = 5_000;
 
-async function runSlice({ deps, input, target, control, lease, visit }: Parts): Promise<Answer> {
+async function runSlice({ deps, input, target, control, lease, visit, begun }: Parts): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
   const at: ChunkLogRef = { uid: ref.uid, run, ordinal };
   const startedAtMs = performance.now();
 
   const chunk = await readChunk(deps, input);
   const log = await deps.segments.readLog(at, chunk);
-  const lost = input.lost || activityInfo().attempt > 1;
+  const lost = input.lost || begun.before;
   const leavings = await readLeavings(deps, { ...at, seq: log.nextSeq, chunk, lost, plan });
   reach('slice.log_read');
   const reader = createItemReader(chunk, target, ref.uid);
@@ -121,6 +140,7 @@ async function runSlice({ deps, input, target, control, lease, visit }: Parts): 
     };
     // Handed out late, it would spend its whole box waiting for the right to work, slice after slice.
     if (!lease.held()) await lease.renew();
+    begun.own = true;
     const ended =
       target.applyBatch === undefined
         ? await applyItems({ ...sliceRun, inbox, callbackUrl })

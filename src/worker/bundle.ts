@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type WorkflowBundlePath } from '@temporalio/worker';
 
 const WORKFLOWS = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+const INTERCEPTORS = fileURLToPath(new URL('../workflows/slice-ids.ts', import.meta.url));
 /** Everything that the import law lets into a workflow. */
 const SOURCES = [new URL('../workflows/', import.meta.url), new URL('../model/', import.meta.url)].map((url) =>
   fileURLToPath(url),
@@ -16,7 +17,7 @@ export async function workflowBundle(folder: string): Promise<WorkflowBundlePath
   const codePath = join(folder, `workflows-${await sourcesHash()}.js`);
   const standing = await stat(codePath).catch(() => null);
   if (standing !== null) return { codePath };
-  const { code } = await bundleWorkflowCode({ workflowsPath: WORKFLOWS });
+  const { code } = await bundleWorkflowCode({ workflowsPath: WORKFLOWS, workflowInterceptorModules: [INTERCEPTORS] });
   await mkdir(folder, { recursive: true });
   const draft = `${codePath}.${process.pid}`;
   await writeFile(draft, code);

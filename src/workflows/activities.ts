@@ -23,7 +23,10 @@ export function prioritize({ priority }: Amendment): Pick<ActivityOptions, 'prio
   return { priority: { priorityKey: priority, ...(fairnessKey === undefined ? {} : { fairnessKey }) } };
 }
 
-/** Slices return what they did when they are cancelled, so their cancellation is waited for. */
+/**
+ * Slices return what they did when they are cancelled, so their cancellation is waited for. The server itself replaces
+ * those that were timed out, or failed before their first call; any other failure is the workflow's to hear of.
+ */
 export function sliceActivity(plan: Plan, amended: Amendment) {
   return proxyActivities<Activities>({
     ...prioritize(amended),
@@ -56,5 +59,12 @@ export function careActivities({ heartbeatTimeoutMs }: Plan) {
 /** Small writes run in the worker that decides them: no trip over the server, one marker in the history. */
 export const { checkpoint, finalize, tellHalt } = proxyLocalActivities<Activities>({
   startToCloseTimeout: '30s',
+  retry: RETRY,
+});
+
+/** Whoever pauses or cancels waits for it; while the server is away nothing is decided anyway. */
+export const { begunActivities } = proxyLocalActivities<Activities>({
+  startToCloseTimeout: '1500ms',
+  scheduleToCloseTimeout: '4s',
   retry: RETRY,
 });

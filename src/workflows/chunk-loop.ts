@@ -1,5 +1,5 @@
 /** Works through one chunk, slice after slice, until nothing is undecided or it is called home. Used by both workflows. */
-import { ActivityFailure, CancellationScope, condition, isCancellation } from '@temporalio/workflow';
+import { condition } from '@temporalio/workflow';
 import type { Amendment, Throttle } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type {
@@ -8,41 +8,12 @@ import type {
   ChunkState,
   OperationEnd,
   OperationRef,
-  SliceAnswer,
+  SliceInput,
   SliceLimit,
-  YieldRequest,
 } from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
-import { afterLoss, afterSlice, awaitsOf, throttleOf, waitMs } from './progress.ts';
-
-/** Open while work may begin. Closing it lets no further slice start; `now` also cuts short those that run. */
-export interface Gate {
-  readonly leaving: () => boolean;
-  close(how: YieldRequest): void;
-  /** Runs `work` in a scope that `close('now')` cancels. */
-  run<T>(work: () => Promise<T>): Promise<T>;
-}
-
-export function createGate(): Gate {
-  const scopes = new Set<CancellationScope>();
-  let closed = false;
-  return {
-    leaving: () => closed,
-    close(how) {
-      closed = true;
-      if (how === 'now') for (const scope of scopes) scope.cancel();
-    },
-    async run(work) {
-      const scope = new CancellationScope({ cancellable: true });
-      scopes.add(scope);
-      try {
-        return await scope.run(work);
-      } finally {
-        scopes.delete(scope);
-      }
-    },
-  };
-}
+import type { Gate } from './gate.ts';
+import { afterLoss, afterSlice, awaitsOf, lossWaitMs, throttleOf, waitMs } from './progress.ts';
 
 export interface ChunkWork {
   readonly ref: OperationRef;
@@ -69,11 +40,13 @@ export interface ChunkWork {
 export async function workChunk(work: ChunkWork, start: ChunkState): Promise<ChunkAnswer> {
   const slice = sliceActivity(work.plan, work.amended);
   let state = start;
+  let losses = 0;
   while (!work.gate.leaving()) {
     const limit = work.limit(state);
     if (limit === 'used_up') break;
-    const answer = await oneSlice(work, slice, state, limit);
+    const answer = await work.gate.run(slice, sliceInput(work, state, limit));
     if (answer === 'not_begun') continue;
+    losses = answer === 'lost' ? losses + 1 : 0;
     state =
       answer === 'lost'
         ? afterLoss(state)
@@ -82,32 +55,16 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
     if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
     if (state.awaits !== undefined && answer !== 'lost') break;
     if (work.mustTell(state)) break;
-    const pause = waitMs(state, answer === 'lost' ? null : answer, Date.now());
+    const pause = answer === 'lost' ? lossWaitMs(losses) : waitMs(state, answer, Date.now());
     if (pause > 0) await condition(work.gate.leaving, pause);
     if (work.mustLeave()) break;
   }
   return { state, done: false, summary: null };
 }
 
-/** `lost`: its worker died while it was being called home. `not_begun`: called home before a worker had taken it. */
-async function oneSlice(
-  work: ChunkWork,
-  slice: ReturnType<typeof sliceActivity>,
-  state: ChunkState,
-  limit: SliceLimit | null,
-): Promise<SliceAnswer | 'lost' | 'not_begun'> {
+function sliceInput(work: ChunkWork, state: ChunkState, limit: SliceLimit | null): SliceInput {
   const { ref, plan, run, source, callsPerSecond } = work;
-  const ends = work.ends();
   const { ordinal, boxMs, probe, lost } = state;
   const bounds = { boxMs, ...(limit === null ? {} : { limit }) };
-  try {
-    return await work.gate.run(() =>
-      slice({ version: 1, ref, plan, run, ordinal, source, ...bounds, probe, lost, callsPerSecond, ends }),
-    );
-  } catch (error) {
-    // A slice that has begun returns what it did; only one that has not is cancelled as such.
-    if (isCancellation(error)) return 'not_begun';
-    if (error instanceof ActivityFailure) return 'lost';
-    throw error;
-  }
+  return { version: 1, ref, plan, run, ordinal, source, ...bounds, probe, lost, callsPerSecond, ends: work.ends() };
 }

@@ -8,8 +8,9 @@ import {
 } from '@temporalio/workflow';
 import { decidedItems, type Throttle } from '../model/operation.ts';
 import type { ChunkAnswer, ChunkInput, ChunkState } from '../model/workflow-contract.ts';
-import { createGate, workChunk } from './chunk-loop.ts';
+import { workChunk } from './chunk-loop.ts';
 import { createChunkBudget } from './failure-watch.ts';
+import { createGate } from './gate.ts';
 import { progressSignal, yieldSignal } from './signals.ts';
 
 /** At most one signal per chunk in this time: Temporal allows 10,000 a run, and each wakes the parent. */

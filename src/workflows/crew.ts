@@ -13,8 +13,9 @@ import type { ChunkAnswer, ChunkState, OperationInput, YieldRequest } from '../m
 import { prioritize } from './activities.ts';
 import { createAlarm } from './alarm.ts';
 import { chunk as chunkWorkflow } from './chunk.ts';
-import { createGate, workChunk } from './chunk-loop.ts';
+import { workChunk } from './chunk-loop.ts';
 import { limitOf } from './failure-watch.ts';
+import { createGate } from './gate.ts';
 import type { Ledger } from './ledger.ts';
 import { amendPlan, fedWindow, windowOf } from './progress.ts';
 import { yieldSignal } from './signals.ts';

@@ -17,8 +17,9 @@ const ASSUMED_LATENCY_MS = 1_000;
 const OUTAGE_WAITS_MS = [1_000, 2_000, 4_000, 8_000] as const;
 /** Far times are slept to in steps: a timer of centuries overflows the server's. */
 export const SLEEP_MAX_MS = 30 * 86_400_000;
-/** After a lost slice: no busy loop where workers die one after the other. */
-const LOSS_WAIT_MS = 1_000;
+/** After lost slices, one upon the other: replaced at once, but no busy loop where each is lost (a store takes no writes). */
+const LOSS_WAIT_MIN_MS = 100;
+const LOSS_WAIT_MAX_MS = 10_000;
 
 export function freshChunk(ordinal: number, plan: Plan): ChunkState {
   return { ordinal, tally: EMPTY_TALLY, boxMs: plan.boxMs, probe: false, outages: 0, lost: false };
@@ -132,12 +133,16 @@ export function afterLoss({ awaits: _awaits, ...state }: ChunkState): ChunkState
 }
 
 /** How long a chunk sleeps before its next slice. */
-export function waitMs(state: ChunkState, answer: SliceAnswer | null, nowMs: number): number {
-  if (answer === null) return LOSS_WAIT_MS;
+export function waitMs(state: ChunkState, answer: SliceAnswer, nowMs: number): number {
   const until = answer.waitUntil === null ? 0 : answer.waitUntil - nowMs;
   if (!answer.vendorDown) return Math.max(0, until);
   const backoff = OUTAGE_WAITS_MS[Math.min(state.outages, OUTAGE_WAITS_MS.length) - 1] ?? OUTAGE_WAITS_MS[0];
   return backoff;
+}
+
+/** The same after so many lost slices in a row. */
+export function lossWaitMs(losses: number): number {
+  return Math.min(LOSS_WAIT_MAX_MS, LOSS_WAIT_MIN_MS * 2 ** (losses - 1));
 }
 
 /** What a target without a vendor waits for. */

@@ -24,6 +24,7 @@ test('its first heartbeat takes longer than its box, and it gets on all the same
     ...storage,
     ...{ database: null, findTarget, findVendor: () => undefined, callbackUrl: null, slicesMax: 4, log: noLog },
     stopping: new AbortController().signal,
+    pendingActivities: () => Promise.resolve([]),
     async heartbeat() {
       await sleep(3 * BOX_MS);
       return false;

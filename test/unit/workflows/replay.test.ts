@@ -29,6 +29,8 @@ test('every path worth keeping has stored histories', () => {
       'halted-resumed',
       'halted-stopped',
       'deadline',
+      'called-home',
+      'called-home-itself',
     ]),
   );
 });
