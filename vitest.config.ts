@@ -4,6 +4,8 @@
  */
 import { defineConfig } from 'vitest/config';
 
+const WHOLE_STACKS = ['stack', 'model', 'check'].map((folder) => `test/integration/${folder}/**`);
+
 export default defineConfig({
   test: {
     teardownTimeout: 30_000,
@@ -22,7 +24,7 @@ export default defineConfig({
           pool: 'forks',
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          exclude: ['test/integration/stack/**'],
+          exclude: [...WHOLE_STACKS],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 2,
@@ -33,7 +35,7 @@ export default defineConfig({
         test: {
           pool: 'forks',
           name: 'stack',
-          include: ['test/integration/stack/**/*.test.ts'],
+          include: WHOLE_STACKS.map((folder) => `${folder}/*.test.ts`),
           testTimeout: 180_000,
           hookTimeout: 180_000,
           maxWorkers: 1,
