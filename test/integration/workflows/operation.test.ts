@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decidedItems, EMPTY_TALLY, type OperationState, type Progress } from '../../../src/model/operation.ts';
 import { type Engine, startEngine } from '../../fixtures/engine.ts';
-import { decided, ENGINE_PATHS, until } from '../../fixtures/engine-paths.ts';
+import { decided, ENGINE_PATHS, HALTED_PATHS, until } from '../../fixtures/engine-paths.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -126,4 +126,11 @@ describe('a workflow that was lost', () => {
     await engine.control({ latencyMs: 0 });
     await until(async () => (await engine.records.readCheckpoint('tests', spec.id))?.state === 'cancelling');
   });
+});
+
+test('a pause that comes while a checkpoint is being written is what the checkpoint says in the end', async () => {
+  const path = HALTED_PATHS['paused-while-kept'];
+  if (path === undefined) throw new Error('no such path');
+  await path.drive(engine);
+  expect(await engine.summary(path.spec.id)).toMatchObject({ outcome: 'succeeded', tally: { succeeded: 10 } });
 });

@@ -31,6 +31,7 @@ test('every path worth keeping has stored histories', () => {
       'deadline',
       'called-home',
       'called-home-itself',
+      'paused-while-kept',
     ]),
   );
 });
