@@ -6,8 +6,9 @@ import type { ActivityDeps } from '../activities/deps.ts';
 
 /** Whoever pauses or cancels waits for it: better asked again than waited for. */
 const DEADLINE_MS = 1_200;
-/** `PendingActivityState` that is held by no worker. */
+/** `PendingActivityState`: those that no worker holds, one of them because an operator has paused it. */
 const SCHEDULED = 1;
+const PAUSED = 4;
 
 export function createPendingActivities(connection: Connection, namespace: string): ActivityDeps['pendingActivities'] {
   return async (execution) => {
@@ -17,7 +18,7 @@ export function createPendingActivities(connection: Connection, namespace: strin
       ({ activityId, attempt, state, heartbeatDetails }): PendingActivity => ({
         id: activityId ?? '',
         attempt: attempt ?? 1,
-        waits: state === SCHEDULED,
+        waits: state === SCHEDULED || state === PAUSED,
         details: decoded(heartbeatDetails?.payloads?.[0]),
       }),
     );
