@@ -69,7 +69,7 @@ describe('§1 the native surface', () => {
       ...{ id: key, target: 'products', account: 'default', state: 'queued', outcome: null, run: 1, revision: 0 },
       counts: { ...zero, total: 3, pending: 3 },
       progress: { percent: 0, itemsPerSecond: null, etaSeconds: null },
-      throttle: null,
+      ...{ throttle: null, policy: null, deadline: null, halt: null },
       input: {
         mediaType: JSON_TYPE,
         bytes: JSON.stringify(items).length,
