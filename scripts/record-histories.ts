@@ -58,7 +58,7 @@ async function recordGovernor(governors: Governors): Promise<void> {
     const runs = [raw.workflowExecutionInfo?.firstRunId ?? runId, runId];
     for (const [i, run] of runs.entries()) {
       const history = await show(engine.env.address, workflowId, run);
-      await writeFile(join(target, `governor-0${i}.json`), `${JSON.stringify({ workflowId, history })}\n`);
+      await writeFile(join(target, `governor-0${i}.json`), textOf(workflowId, history));
     }
     tell(`${GOVERNOR_PATH}: ${runs.length} histories`);
   } finally {
@@ -81,7 +81,7 @@ async function record({ env }: Engine, handle: WorkflowHandle, target: string): 
     const history = await show(env.address, workflowId, runId);
     const kind = workflowId === handle.workflowId ? 'operation' : 'chunk';
     const file = join(target, `${kind}-${String(files).padStart(2, '0')}.json`);
-    await writeFile(file, `${JSON.stringify({ workflowId, history })}\n`);
+    await writeFile(file, textOf(workflowId, history));
     files++;
   }
   return files;
@@ -96,4 +96,11 @@ async function show(address: string, workflowId: string, runId: string): Promise
 
 function tell(line: string): void {
   process.stderr.write(`histories: ${line}\n`);
+}
+
+/** Stack traces name files from here on: where the checkout stands is nobody's business. */
+function textOf(workflowId: string, history: unknown): string {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const text = JSON.stringify({ workflowId, history });
+  return `${text.replaceAll(`file://${root}`, '').replaceAll(root, '')}\n`;
 }
