@@ -19,6 +19,19 @@ export interface GovernorStart {
   readonly vendor: string;
 }
 
+/** Options of the update with start, the same for all who may be first. A lost worker's task is given to another after 2 s. */
+export function governorStart(vendor: string) {
+  const start: GovernorStart = { version: 1, vendor };
+  return {
+    workflowId: governorId(vendor),
+    taskQueue: GOVERNOR_TASK_QUEUE,
+    workflowTaskTimeout: '2s' as const,
+    workflowIdConflictPolicy: 'USE_EXISTING' as const,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
+    args: [start] as [GovernorStart],
+  };
+}
+
 /** At most `calls` in any span of `seconds`, wherever it begins. */
 export interface CallWindow {
   readonly calls: number;

@@ -3,7 +3,7 @@ import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { GovernorActivities } from '../activities/governor.ts';
 import { GOVERNOR_TASK_QUEUE } from '../model/governor.ts';
 import { workflowBundle } from './bundle.ts';
-import type { RunningWorker } from './worker.ts';
+import { type RunningWorker, runUntilStopped } from './worker.ts';
 
 export interface GovernorWorkerRequest {
   readonly connection: NativeConnection;
@@ -34,12 +34,5 @@ export async function startGovernorWorker(request: GovernorWorkerRequest): Promi
     shutdownGraceTime: request.shutdownGraceMs,
     shutdownForceTime: request.shutdownGraceMs + 5_000,
   });
-  const done = worker.run();
-  return {
-    done,
-    async stop() {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-      await done;
-    },
-  };
+  return runUntilStopped(worker);
 }

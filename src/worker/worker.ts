@@ -47,11 +47,16 @@ export async function startWorker(request: WorkerRequest): Promise<RunningWorker
     shutdownGraceTime: request.shutdownGraceMs,
     shutdownForceTime: request.shutdownGraceMs + 5_000,
   });
+  return runUntilStopped(worker, request.onStopping);
+}
+
+/** `onStopping` is called before the worker is told. */
+export function runUntilStopped(worker: Worker, onStopping: () => void = () => undefined): RunningWorker {
   const done = worker.run();
   return {
     done,
     async stop() {
-      request.onStopping();
+      onStopping();
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await done;
     },

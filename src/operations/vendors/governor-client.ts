@@ -6,11 +6,11 @@ import {
   type Budget,
   type BudgetAnswer,
   GOVERNOR_QUERY,
-  GOVERNOR_TASK_QUEUE,
   GOVERNOR_WORKFLOW,
   type GovernorStanding,
   type GovernorStart,
   governorId,
+  governorStart,
 } from '../../model/governor.ts';
 import { faultOf, type LinkFault, type TemporalLink } from '../running/temporal-link.ts';
 import { createWorkflowQuery } from '../status/workflow-query.ts';
@@ -27,8 +27,6 @@ export interface GovernorClient {
 
 /** A governor that continues as new refuses an update now and then, as closed or as busy. */
 const AGAIN_MS = 150;
-/** A task that a lost worker took is given to another after this; as the workers start it. */
-const WORKFLOW_TASK_TIMEOUT = '2s';
 
 export function createGovernorClient(client: Client, link: TemporalLink): GovernorClient {
   const query = createWorkflowQuery(client, link);
@@ -72,14 +70,10 @@ type MayGoOn = (fault: LinkFault, tries: number) => boolean;
 
 /** Of one use: the SDK takes no operation twice. */
 function startOf(vendor: string): WithStartWorkflowOperation<(start: GovernorStart) => Promise<void>> {
-  return new WithStartWorkflowOperation<(start: GovernorStart) => Promise<void>>(GOVERNOR_WORKFLOW, {
-    workflowId: governorId(vendor),
-    taskQueue: GOVERNOR_TASK_QUEUE,
-    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-    workflowIdConflictPolicy: 'USE_EXISTING',
-    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-    args: [{ version: 1, vendor }],
-  });
+  return new WithStartWorkflowOperation<(start: GovernorStart) => Promise<void>>(
+    GOVERNOR_WORKFLOW,
+    governorStart(vendor),
+  );
 }
 
 async function orNull<T>(asking: Promise<T>): Promise<T | null> {
