@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** How late a time-out may come. */
 const SWEEP_MS = 25;
 /** Connections kept ready for calls that wait for their slots, at most. */
-const WARM_MAX = 4;
+const WARM_MAX = 8;
 const WARM_AGAIN_MS = 1_000;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
@@ -73,9 +73,15 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   /** A slot stands for a few ms, less than it may take to connect: the next calls find their connections made. */
   function warmAhead(): void {
     if (closed) return;
-    const ahead = Math.min(WARM_MAX, gate.admitted() - (lanes.length - free.length));
+    let ahead = Math.min(WARM_MAX, gate.admitted() - (lanes.length - free.length));
     while (free.length < ahead) free.unshift(openLane());
-    for (let nth = 1; nth <= ahead; nth++) free.at(-nth)?.connection.warm();
+    for (let at = free.length - 1; at >= 0 && ahead > 0; at--) if (free[at]?.connection.isReady()) ahead--;
+    for (let at = free.length - 1; at >= 0 && ahead > 0; at--) {
+      const { connection } = free[at] as Lane;
+      if (connection.isReady()) continue;
+      connection.warm();
+      ahead--;
+    }
   }
 
   /** A vendor that hangs up at once is not called up all the time. */
@@ -98,11 +104,36 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     call.expiresAtMs = performance.now() + timeoutMs;
     sweeper ??= setInterval(expireLate, SWEEP_MS);
     watch(signal);
-    const lane = free.pop() ?? openLane();
+    const lane = takeLane();
     lane.call = call;
     call.connection = lane.connection;
-    lane.connection.send(call.request, traceparent(call.context.traceId));
+    if (lane.connection.isReady()) send(lane, call);
+    else lane.connection.warm((error) => sendOn(lane, error));
     warmAhead();
+  }
+
+  /** The last one used of those that are connected; one that must connect first where there is none. */
+  function takeLane(): Lane {
+    const at = free.findLastIndex(({ connection }) => connection.isReady());
+    return (at < 0 ? free.pop() : free.splice(at, 1)[0]) ?? openLane();
+  }
+
+  /** The slot may have passed while the connection was made. It is kept for the next call: undici would close it with the call. */
+  function sendOn(lane: Lane, error: Error | null): void {
+    const { call } = lane;
+    if (call === null) return;
+    if (error !== null) settle(call, classifyFailure(error, false));
+    else if (!call.over && !maySend(call)) settle(call, NOT_CALLED);
+    if (call.over) release(lane);
+    else send(lane, call);
+  }
+
+  function send({ connection }: Lane, { request, context }: Call): void {
+    connection.send(request, traceparent(context.traceId));
+  }
+
+  function maySend({ context, vendorSlot }: Call): boolean {
+    return context.mayCall() && vendorSlot?.stands() !== false;
   }
 
   function openLane(): Lane {
@@ -115,8 +146,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
           maySend() {
             const { call } = lane;
             if (call === null || call.over) return false;
-            // A connection had to be made first: the slot may be over by now.
-            if (!call.context.mayCall() || call.vendorSlot?.stands() === false) {
+            // Its connection was lost just now, and another one had to be made: the slot may be over.
+            if (!maySend(call)) {
               settle(call, NOT_CALLED);
               return false;
             }

@@ -7,9 +7,11 @@ import type { VendorRequest } from './vendor.ts';
 export interface Connection {
   /** Its end is told to the listener, possibly before this returns. */
   send(request: VendorRequest, traceparent: string | null): void;
-  /** Connects ahead of the call, where it is not connected. */
-  warm(): void;
-  /** Ends the call where its bytes may have gone out; otherwise it ends when the connection is made. */
+  /** A call would leave at once. */
+  isReady(): boolean;
+  /** Connects ahead of the call, where it is not connected; `then` hears once of it, in a later turn (null = it is). */
+  warm(then?: (error: Error | null) => void): void;
+  /** Ends the call where its bytes may have gone out. */
   cut(): void;
   close(): Promise<void>;
 }
@@ -129,8 +131,9 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
       options.body = body;
       client.dispatch(options, handler);
     },
-    warm() {
-      if (!connected) spare.make();
+    isReady: () => connected || spare.isReady(),
+    warm(then) {
+      if (!connected) spare.make(then);
     },
     cut: () => controller?.abort(CUT),
     close() {

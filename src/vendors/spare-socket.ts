@@ -5,15 +5,16 @@ import { buildConnector } from 'undici';
 export interface SpareSocket {
   /** What an undici Client connects by: takes the spare one where there is one. */
   readonly connect: buildConnector.connector;
-  /** Makes one, unless there is one or it is being made. */
-  make(): void;
+  isReady(): boolean;
+  /** Makes one, unless there is one or it is being made. `then` hears once of it, in a later turn: null = it stands ready. */
+  make(then?: (error: Error | null) => void): void;
   close(): void;
 }
 
 /** One that was not needed for so long may be dead without our knowing: a call on it would be in doubt. */
 const SPARE_MS = 30_000;
 
-/** `onLost`: it could not be made, or was closed before a call needed it. */
+/** `onLost`: it could not be made and nobody waits to hear so, or was closed before a call needed it. */
 export function createSpareSocket(base: URL, connectTimeoutMs: number, onLost: () => void): SpareSocket {
   const connector = buildConnector({ timeout: connectTimeoutMs, allowH2: false });
   const { host, hostname, protocol, port } = base;
@@ -23,17 +24,21 @@ export function createSpareSocket(base: URL, connectTimeoutMs: number, onLost: (
   let closed = false;
   /** The client asked for it while it was being made. */
   let awaited: buildConnector.Callback | null = null;
+  let listeners: ((error: Error | null) => void)[] = [];
 
   const made: buildConnector.Callback = (...[error, socket]) => {
     making = false;
-    const callback = awaited;
-    awaited = null;
+    const [callback, told] = [awaited, listeners];
+    [awaited, listeners] = [null, []];
     if (callback !== null) {
       if (error === null) callback(null, socket);
       else callback(error, null);
     } else if (error === null) keep(socket);
-    else onLost();
+    else if (told.length === 0) onLost();
+    for (const tell of told) tell(error);
   };
+
+  const isReady = () => spare !== null && !spare.destroyed;
 
   function keep(socket: Socket): void {
     socket.on('error', ignore);
@@ -66,8 +71,14 @@ export function createSpareSocket(base: URL, connectTimeoutMs: number, onLost: (
         queueMicrotask(() => callback(null, socket));
       }
     },
-    make() {
-      if (making || closed || (spare !== null && !spare.destroyed)) return;
+    isReady,
+    make(then) {
+      if (closed) {
+        if (then !== undefined) queueMicrotask(() => then(new Error('the connection was closed')));
+        return;
+      }
+      if (then !== undefined) listeners.push(then);
+      if (making || isReady()) return;
       making = true;
       connector({ host, hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port }, made);
     },

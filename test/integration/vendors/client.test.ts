@@ -191,8 +191,8 @@ test('the end of the waiting leaves calls in flight alone', async () => {
     return true;
   };
   const calls = [1, 2].map((id) => narrow.call(patch(id), context({ waiting: stop.signal, mayCall })));
-  // Asked for the second time when the connection is made: the first call's bytes go out.
-  await eventually(async () => (asked === 2 ? true : null));
+  // Asked before the connection is made, when it is, and for the third time when the first call's bytes go out.
+  await eventually(async () => (asked === 3 ? true : null));
   stop.abort();
   expect((await Promise.all(calls)).map((answer) => answer.kind)).toEqual(['answer', 'not_called']);
   expect((await vendor.ledger()).map((row) => row.key)).toEqual(['u:1']);

@@ -52,7 +52,7 @@ function slotsOf(standsMs: number): SlotSource {
 }
 
 function call(standsMs = STANDS_MS) {
-  client ??= createVendorClient({ name: 'far', baseUrl, connections: 8, slots: slotsOf(standsMs) });
+  client ??= createVendorClient({ name: 'far', baseUrl, connections: 16, slots: slotsOf(standsMs) });
   const signal = new AbortController().signal;
   const context: CallContext = { account: 'a', mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal };
   return client.call({ method: 'GET', path: '/', idempotencyKey: 'k', body: null }, context);
@@ -66,10 +66,10 @@ test('calls to a far vendor that hangs up after each one leave at their slots al
 
 test('a few connections are made ahead, however many calls wait for slots', async () => {
   closes = false;
-  const calls = Array.from({ length: 8 }, () => call(5_000));
-  await vi.waitFor(() => expect(connections).toBe(4));
+  const calls = Array.from({ length: 16 }, () => call(5_000));
+  await vi.waitFor(() => expect(connections).toBe(8));
   for (const called of await Promise.all(calls)) expect(called).toMatchObject({ kind: 'answer' });
-  expect(connections).toBeLessThanOrEqual(8);
+  expect(connections).toBeLessThanOrEqual(16);
 });
 
 test('where nobody listens, calls end by themselves and it is not called up all the time', async () => {
