@@ -33,6 +33,8 @@ export interface Pressure {
   readonly callsPerSecond: number | null;
   /** The vendor has shown less than its budget. */
   readonly adapted: boolean;
+  /** Of this process's latest calls, without their wait for a slot; null before the first answer. */
+  readonly latencyMs: number | null;
 }
 
 export interface BookedSlotsOptions {
@@ -96,7 +98,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   let leaseMs = 0;
   let breaker: BreakerState = 'closed';
   let endedSinceAsked = false;
-  let rate: Pressure = { callsPerSecond: null, adapted: false };
+  let rate: Omit<Pressure, 'latencyMs'> = { callsPerSecond: null, adapted: false };
   let feltAtMs = Number.NEGATIVE_INFINITY;
   let stopped = false;
   let armed: { readonly atMs: number; readonly callOff: () => void } | null = null;
@@ -209,11 +211,12 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   }
 
   function arm(): void {
-    const atMs = waiters > 0 && !isFree() ? held.nextAtMs() : null;
+    const atMs = waiters > 0 && !isFree() && hasPlace(clock.now()) ? held.nextAtMs() : null;
     if (armed !== null && armed.atMs === atMs) return;
     armed?.callOff();
     armed = null;
-    if (atMs === null || atMs <= clock.now()) return;
+    // One that has come due since the last look, too: where no call is under way, nobody else would look again.
+    if (atMs === null) return;
     armed = {
       atMs,
       callOff: clock.wait(atMs, () => {
@@ -274,7 +277,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
 
   return {
     take: (signal, account) => (signal.aborted || stopped ? null : wait(signal, account)),
-    pressure: () => (clock.now() - feltAtMs < FELT_FOR_MS ? rate : null),
+    pressure: () => (clock.now() - feltAtMs < FELT_FOR_MS ? { ...rate, latencyMs: tally.latencyMs() } : null),
     setBudget(next) {
       budget = next;
     },

@@ -8,6 +8,8 @@ export interface CallTally {
   unused(slots: number): void;
   /** Something that the governor should hear at once. */
   isUrgent(): boolean;
+  /** Of the calls answered since the last report, else of those before it; null before the first answer. */
+  latencyMs(): number | null;
   /** What has been counted since it was last taken; counting begins anew. */
   take(down: boolean): CallReport;
   /** A report that did not arrive is told with the next one. */
@@ -33,6 +35,9 @@ export function createCallTally(wallMs: () => number): CallTally {
   let counts = { answered: 0, limited: 0, failed: 0, unused: 0 };
   let closedUntilMs = 0;
   let latencySumMs = 0;
+  let lastLatencyMs: number | null = null;
+
+  const latencyMs = () => (counts.answered === 0 ? lastLatencyMs : latencySumMs / counts.answered);
 
   return {
     ended(called, latencyMs) {
@@ -51,10 +56,10 @@ export function createCallTally(wallMs: () => number): CallTally {
       counts.unused += slots;
     },
     isUrgent: () => counts.limited > 0 || closedUntilMs > wallMs(),
+    latencyMs,
     take(down) {
-      const { answered } = counts;
-      const latencyMs = answered === 0 ? null : latencySumMs / answered;
-      const report = { ...counts, closedUntilMs, down, latencyMs };
+      lastLatencyMs = latencyMs();
+      const report = { ...counts, closedUntilMs, down, latencyMs: counts.answered === 0 ? null : lastLatencyMs };
       counts = { answered: 0, limited: 0, failed: 0, unused: 0 };
       closedUntilMs = 0;
       latencySumMs = 0;

@@ -140,7 +140,10 @@ export const MONOTONIC: SlotClock = {
   wait(at, wake) {
     let timer: NodeJS.Timeout;
     const arm = () => {
-      timer = setTimeout(() => (performance.now() < at ? arm() : wake()), Math.ceil(at - performance.now()));
+      timer = setTimeout(
+        () => (performance.now() < at ? arm() : wake()),
+        Math.max(1, Math.ceil(at - performance.now())),
+      );
     };
     arm();
     return () => clearTimeout(timer);

@@ -293,7 +293,7 @@ test('what was felt of the budget is told, and forgotten after a while', async (
   expect(slots.pressure()).toBeNull();
   takeAll(clock, slots, 2);
   await clock.advanceTo(200);
-  expect(slots.pressure()).toEqual({ callsPerSecond: 10, adapted: false });
+  expect(slots.pressure()).toEqual({ callsPerSecond: 10, adapted: false, latencyMs: null });
   await clock.advanceTo(4_000);
   expect(slots.pressure()).toBeNull();
 });
@@ -302,3 +302,17 @@ const ASKED: BookRequest = {
   ...{ version: 1, worker: 'w', sentAtMs: 0, wanted: 0, held: 0, inFlight: 0, budget: BUDGET },
   report: { answered: 0, limited: 0, failed: 0, unused: 0, closedUntilMs: 0, down: false, latencyMs: null },
 };
+
+test('a slot that comes due while others are given out is given out too, though no call ends meanwhile', async () => {
+  const clock = createFakeClock();
+  const { now } = clock;
+  // Every look at the clock takes time.
+  clock.now = () => {
+    clock.freezeUntil(now() + 0.3);
+    return now();
+  };
+  const { slots } = bookedSlots(clock, { everyMs: 2 });
+  const grants = takeAll(clock, slots, 20);
+  await clock.advanceTo(300);
+  expect(grants).toHaveLength(20);
+});
