@@ -20,8 +20,8 @@ import { configureVendor } from './mock-vendor.ts';
 import { defineScenario, type Report } from './scenario.ts';
 import { startVendorProcess, type VendorProcess } from './vendor-process.ts';
 
-/** From the first call: connections are made and code is compiled meanwhile. */
-const SETTLE_MS = 3_000;
+/** From the first call: after a rest the governor holds its pace to nine tenths for so long, while connections are made and code is compiled. */
+const SETTLE_MS = 5_000;
 /** Before work is taken away: what is booked then is no longer asked for. */
 const TAIL_MS = 1_000;
 /** A vendor that halves its limit is answered with few 429 from here on. */

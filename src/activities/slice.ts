@@ -3,8 +3,16 @@ import { ApplicationFailure, activityInfo, cancellationSignal, heartbeat } from 
 import { type Chunk, keyRunAt, positionOf } from '../model/chunk.ts';
 import { reach } from '../model/crash-point.ts';
 import { isSpent, since, standingOf } from '../model/failure-policy.ts';
-import { addTallies, EMPTY_TALLY, earlierItemsOf, outcomeOf, type Progress, type Tally } from '../model/operation.ts';
-import type { OperationEnd, SliceAnswer, SliceInput, SliceLimit } from '../model/workflow-contract.ts';
+import {
+  addTallies,
+  decidedItems,
+  EMPTY_TALLY,
+  earlierItemsOf,
+  outcomeOf,
+  type Progress,
+  type Tally,
+} from '../model/operation.ts';
+import type { OperationEnd, SliceAnswer, SliceInput, SliceLimit, VendorPressure } from '../model/workflow-contract.ts';
 import { journalKey } from '../storage/keys.ts';
 import { letGo } from '../storage/let-go.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
@@ -98,6 +106,8 @@ interface Parts {
 
 /** How soon a slice comes back that was sent away: others of its vendor work meanwhile. */
 const SENT_AWAY_MS = 5_000;
+/** A box is shortened by up to this share of it, by lot. */
+const BOX_SPREAD = 0.4;
 
 async function runSlice({ deps, input, target, control, lease, visit, begun }: Parts): Promise<Answer> {
   const { ref, plan, run, ordinal } = input;
@@ -112,6 +122,7 @@ async function runSlice({ deps, input, target, control, lease, visit, begun }: P
   const reader = createItemReader(chunk, target, ref.uid);
   const marks = plan.dedupe ? await readMarks(deps.store, at) : NO_MARKS;
   const rows = createRows({ chunk, log, leavings, reader, plan, marks });
+  const decidedBefore = decidedItems(rows.tally());
 
   const key = journalKey(ref.uid, run, ordinal, log.nextSeq, attemptName());
   const reachFirst = reachUnjournalled(plan);
@@ -124,7 +135,7 @@ async function runSlice({ deps, input, target, control, lease, visit, begun }: P
     const vendor = vendorOf(deps, plan.vendor);
     const callbackUrl = callbackUrlOf(deps, input, target, chunk);
     const sentAway = vendor !== null && makesWait(vendor) && visit.sendAway();
-    const boxed = sentAway ? { ...input, boxMs: 0 } : input;
+    const boxed = { ...input, boxMs: sentAway ? 0 : unevenly(input.boxMs) };
     const spent = spentBy(rows, input.limit);
     const sliceRun = {
       input: boxed,
@@ -157,7 +168,8 @@ async function runSlice({ deps, input, target, control, lease, visit, begun }: P
     const summary =
       committed.done && input.ends !== null ? await endOperation(deps, input, input.ends, committed.tally) : null;
     if (summary !== null) reach('slice.summary_written');
-    const pressure = vendor?.pressure() ?? null;
+    const decided = decidedItems(committed.tally) - decidedBefore;
+    const pressure = pressureOn(vendor, decided, performance.now() - startedAtMs);
     const waitUntil = sentAway ? Math.max(ended.waitUntil ?? 0, Date.now() + SENT_AWAY_MS) : ended.waitUntil;
     return { ...committed, ...ended, waitUntil, ...(pressure === null ? {} : { pressure }), summary };
   } finally {
@@ -166,6 +178,18 @@ async function runSlice({ deps, input, target, control, lease, visit, begun }: P
     letGo(chunk.payload);
     await journal.close().catch((cause) => deps.log('warn', 'a journal could not be closed', { cause }));
   }
+}
+
+/** Slices that began together must not all end together: their commits would hold up every call of their workers. */
+function unevenly(boxMs: number): number {
+  return boxMs * (1 - BOX_SPREAD * Math.random());
+}
+
+function pressureOn(vendor: Vendor | null, decided: number, elapsedMs: number): VendorPressure | null {
+  const pressure = vendor?.pressure() ?? null;
+  if (pressure === null) return null;
+  const { latencyMs, ...granted } = pressure;
+  return latencyMs === null ? granted : { ...granted, inFlight: (decided * latencyMs) / Math.max(1, elapsedMs) };
 }
 
 function makesWait(vendor: Vendor): boolean {

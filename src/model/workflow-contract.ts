@@ -153,10 +153,16 @@ export interface ChunkAnswer {
   readonly summary: Progress | null;
 }
 
-export interface ChunkProgress {
+export interface ChunkProgress extends ChunkNews {
   readonly ordinal: number;
   readonly tally: Tally;
+}
+
+/** What the last slice of a chunk said of its vendor. */
+export interface ChunkNews {
   readonly throttle: Throttle | null;
+  /** As in `VendorPressure`. */
+  readonly inFlight?: number;
 }
 
 export interface SliceInput {
@@ -196,6 +202,15 @@ export interface OperationEnd {
   readonly revision: number;
 }
 
+export interface VendorPressure {
+  /** What the vendor grants over all workers; null: places lack, not calls. */
+  readonly callsPerSecond: number | null;
+  /** The vendor has shown less than its budget. */
+  readonly adapted: boolean;
+  /** Calls that the slice had with the vendor at one time, on average: those that waited for a slot were none. Absent = nobody knows. */
+  readonly inFlight?: number;
+}
+
 export interface SliceAnswer {
   /** Of the whole chunk so far, this slice included. */
   readonly tally: Tally;
@@ -205,8 +220,8 @@ export interface SliceAnswer {
   readonly vendorDown: boolean;
   /** Items that a vendor has taken and owes a callback for: an `arrived` signal ends the wait. */
   readonly awaiting: number;
-  /** The vendor's budget made calls wait: what it grants over all workers (null: places lack, not calls). Absent = it did not. */
-  readonly pressure?: { readonly callsPerSecond: number | null; readonly adapted: boolean };
+  /** The vendor's budget made calls wait; absent = it did not. */
+  readonly pressure?: VendorPressure;
   /** Other slices waited for this one's slot: do not grow the box. */
   readonly contended: boolean;
   /** The summary that the slice wrote; null where it was not its to write. */

@@ -1,9 +1,10 @@
 /** Works through one chunk, slice after slice, until nothing is undecided or it is called home. Used by both workflows. */
 import { condition } from '@temporalio/workflow';
-import type { Amendment, Throttle } from '../model/operation.ts';
+import type { Amendment } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
 import type {
   ChunkAnswer,
+  ChunkNews,
   ChunkSource,
   ChunkState,
   OperationEnd,
@@ -13,7 +14,7 @@ import type {
 } from '../model/workflow-contract.ts';
 import { sliceActivity } from './activities.ts';
 import type { Gate } from './gate.ts';
-import { afterLoss, afterSlice, awaitsOf, lossWaitMs, throttleOf, waitMs } from './progress.ts';
+import { afterLoss, afterSlice, awaitsOf, lossWaitMs, newsOf, waitMs } from './progress.ts';
 
 export interface ChunkWork {
   readonly ref: OperationRef;
@@ -29,7 +30,7 @@ export interface ChunkWork {
   readonly limit: (state: ChunkState) => SliceLimit | null | 'used_up';
   readonly gate: Gate;
   /** Called after every slice. */
-  readonly report: (state: ChunkState, throttle: Throttle | null) => void;
+  readonly report: (state: ChunkState, news: ChunkNews) => void;
   /** True: end between two slices (history grows long, or a place is needed). */
   readonly mustLeave: () => boolean;
   /** True: end now, whatever is to be waited for: what has failed must be told. */
@@ -51,7 +52,7 @@ export async function workChunk(work: ChunkWork, start: ChunkState): Promise<Chu
       answer === 'lost'
         ? afterLoss(state)
         : { ...afterSlice(state, answer, work.plan), ...awaitsOf(answer, work.itemsOf(state.ordinal)) };
-    work.report(state, answer === 'lost' ? null : throttleOf(work.plan, state, answer, Date.now()));
+    work.report(state, answer === 'lost' ? { throttle: null } : newsOf(work.plan, state, answer, Date.now()));
     if (answer !== 'lost' && answer.done) return { state, done: true, summary: answer.summary };
     if (state.awaits !== undefined && answer !== 'lost') break;
     if (work.mustTell(state)) break;

@@ -6,8 +6,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { decidedItems, type Throttle } from '../model/operation.ts';
-import type { ChunkAnswer, ChunkInput, ChunkState } from '../model/workflow-contract.ts';
+import { decidedItems } from '../model/operation.ts';
+import type { ChunkAnswer, ChunkInput, ChunkNews, ChunkState } from '../model/workflow-contract.ts';
 import { workChunk } from './chunk-loop.ts';
 import { createChunkBudget } from './failure-watch.ts';
 import { createGate } from './gate.ts';
@@ -39,16 +39,16 @@ export async function chunk(input: ChunkInput): Promise<ChunkAnswer> {
   });
 }
 
-function createReporter(input: ChunkInput): (state: ChunkState, throttle: Throttle | null) => void {
+function createReporter(input: ChunkInput): (state: ChunkState, news: ChunkNews) => void {
   const parent = workflowInfo().parent;
   let reportedAtMs = Date.now();
-  return (state, throttle) => {
+  return (state, news) => {
     // The last report would race with the answer, which says the same.
     const last = decidedItems(state.tally) >= input.items;
     if (parent === undefined || last || Date.now() - reportedAtMs < REPORT_EVERY_MS) return;
     reportedAtMs = Date.now();
     getExternalWorkflowHandle(parent.workflowId)
-      .signal(progressSignal, { ordinal: state.ordinal, tally: state.tally, throttle })
+      .signal(progressSignal, { ordinal: state.ordinal, tally: state.tally, ...news })
       // The parent may have ended or continued as new meanwhile; the answer carries the counts.
       .catch(() => undefined);
   };

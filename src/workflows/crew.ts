@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { FailureAllowance } from '../model/failure-policy.ts';
 import type { Amendment } from '../model/operation.ts';
-import type { ChunkAnswer, ChunkState, OperationInput, YieldRequest } from '../model/workflow-contract.ts';
+import type { ChunkAnswer, ChunkNews, ChunkState, OperationInput, YieldRequest } from '../model/workflow-contract.ts';
 import { prioritize } from './activities.ts';
 import { createAlarm } from './alarm.ts';
 import { chunk as chunkWorkflow } from './chunk.ts';
@@ -55,7 +55,7 @@ export function createCrew(given: OperationInput, ledger: Ledger): Crew {
   let dealtOut = false;
 
   /** Fewer than the window where the vendor's rate feeds no more: slices that only wait cost history and places. */
-  const places = () => fedWindow(plan, window, ledger.grantedRate());
+  const places = () => fedWindow(plan, window, ledger.grantedRate(), ledger.inFlight());
   let filledTo = 0;
 
   const isDue = () => (waiting.nextAtMs() ?? Number.POSITIVE_INFINITY) <= Date.now();
@@ -163,8 +163,7 @@ function directly({ input, amended, callsPerSecond, allow }: Terms, ledger: Ledg
   const gate = createGate();
   const ends = () => (chunkItems.length === 1 ? ledger.ending() : null);
   const mustLeave = () => isNeeded() || workflowInfo().historyLength > plan.historyEventsMax;
-  const report = (chunk: ChunkState, throttle: Parameters<Ledger['report']>[2]) =>
-    ledger.report(chunk.ordinal, chunk.tally, throttle);
+  const report = ({ ordinal, tally }: ChunkState, news: ChunkNews) => ledger.report({ ordinal, tally, ...news });
   const limit = (chunk: ChunkState) => {
     const allowance = allow(chunk);
     return allowance === null ? 'used_up' : limitOf(allowance, chunk.tally);

@@ -14,6 +14,7 @@ import {
   type Throttle,
 } from '../model/operation.ts';
 import type {
+  ChunkProgress,
   ChunkState,
   OperationCarry,
   OperationEnd,
@@ -45,6 +46,8 @@ export function createLedger(input: OperationInput) {
   let pausedAhead = startedAt === null && carried?.paused === true;
   let prepared = carried?.prepared ?? false;
   let throttle: Throttle | null = null;
+  /** Chunk → calls that its last slice had in flight. */
+  const busy = new Map<number, number>();
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let summary: Progress | null = null;
   let listedAsRunning = carried !== null && startedAt !== null;
@@ -182,14 +185,23 @@ export function createLedger(input: OperationInput) {
     },
 
     /** News of a chunk in work. Counts never go back: a late signal of a finished chunk is dropped. */
-    report(ordinal: number, reported: Tally, cause: Throttle | null): void {
+    report({ ordinal, tally: reported, throttle: cause, inFlight }: ChunkProgress): void {
       const chunk = open.get(ordinal);
       const decided = decidedItems(reported);
       if (chunk === undefined || decided < decidedItems(chunk.tally) || decided > (chunkItems[ordinal] ?? 0)) return;
       open.set(ordinal, { ...chunk, tally: reported });
       throttle = cause;
+      if (inFlight === undefined) busy.delete(ordinal);
+      else busy.set(ordinal, inFlight);
       touch();
       failures.judge();
+    },
+
+    /** Calls in flight at one time, of all chunks at work together; null where none has said it. */
+    inFlight(): number | null {
+      if (busy.size === 0) return null;
+      const known = [...busy.values()].reduce((sum, calls) => sum + calls, 0);
+      return (known / busy.size) * open.size;
     },
 
     /** A chunk whose child was ended from outside: what it last reported stands. */
@@ -221,6 +233,7 @@ export function createLedger(input: OperationInput) {
     finish(chunk: ChunkState, written: Progress | null): void {
       summary = written;
       open.delete(chunk.ordinal);
+      busy.delete(chunk.ordinal);
       finished = addTallies(finished, chunk.tally);
       failures.cameHome(chunk.ordinal);
       throttle = open.size === 0 ? null : throttle;

@@ -9,7 +9,7 @@ import {
   type Throttle,
 } from '../model/operation.ts';
 import type { Plan } from '../model/plan.ts';
-import type { ChunkProgress, ChunkState, OperationInput, SliceAnswer } from '../model/workflow-contract.ts';
+import type { ChunkNews, ChunkProgress, ChunkState, OperationInput, SliceAnswer } from '../model/workflow-contract.ts';
 
 /** Latency assumed for a vendor that nobody has measured yet: the slowest call that the product surface promises. */
 const ASSUMED_LATENCY_MS = 1_000;
@@ -45,14 +45,15 @@ export function soundAmendment(said: unknown): Amendment {
 
 /** Of a chunk's report what is sound: others than its child may signal. null: nothing is. */
 export function soundReport(said: unknown): ChunkProgress | null {
-  const { ordinal, tally, throttle } = Object(said) as Readonly<Record<string, unknown>>;
+  const { ordinal, tally, throttle, inFlight } = Object(said) as Readonly<Record<string, unknown>>;
   if (!isCount(ordinal)) return null;
   const counts = Object(tally) as Readonly<Record<string, unknown>>;
   const { succeeded, failed, skipped, cancelled, unknown } = counts;
   if (!isCount(succeeded) || !isCount(failed) || !isCount(skipped)) return null;
   if (!isCount(cancelled) || !isCount(unknown)) return null;
   const cause = isThrottle(throttle) ? throttle : null;
-  return { ordinal, tally: { succeeded, failed, skipped, cancelled, unknown }, throttle: cause };
+  const busy = typeof inFlight === 'number' && inFlight >= 0 ? { inFlight } : {};
+  return { ordinal, tally: { succeeded, failed, skipped, cancelled, unknown }, throttle: cause, ...busy };
 }
 
 function isCount(value: unknown): value is number {
@@ -148,6 +149,11 @@ export function lossWaitMs(losses: number): number {
 /** What a target without a vendor waits for. */
 const DATABASE = 'database';
 
+export function newsOf(plan: Plan, state: ChunkState, answer: SliceAnswer, nowMs: number): ChunkNews {
+  const inFlight = answer.pressure?.inFlight;
+  return { throttle: throttleOf(plan, state, answer, nowMs), ...(inFlight === undefined ? {} : { inFlight }) };
+}
+
 export function throttleOf(plan: Plan, state: ChunkState, answer: SliceAnswer, nowMs: number): Throttle | null {
   const vendor = plan.vendor ?? (answer.vendorDown ? DATABASE : null);
   if (vendor === null || state.awaits !== undefined) return null;
@@ -174,13 +180,28 @@ export function windowOf(plan: Plan, chunks: number): number {
   return Math.max(1, Math.min(plan.windowMax, fed, chunks));
 }
 
+/** Calls may take so many times longer before those at work are too few. */
+const LATENCY_RESERVE = 8;
+/** An operation that shares its vendor has slices on several workers, so that it has its turn at each. */
+const FED_MIN = 4;
+
 /**
- * The window that a vendor's granted rate can feed, twice over: calls that take longer must not let it run dry. Null:
- * the vendor holds nothing back.
+ * The window that a vendor's granted rate can feed, twice over: calls that take longer must not let it run dry. Fewer
+ * where several operations share that rate, by what this one's slices had in flight (null: unknown).
+ *
+ * @param callsPerSecond Granted over all workers; null: the vendor holds nothing back.
  */
-export function fedWindow({ sliceConcurrency }: Plan, window: number, callsPerSecond: number | null): number {
+export function fedWindow(
+  { sliceConcurrency }: Plan,
+  window: number,
+  callsPerSecond: number | null,
+  inFlight: number | null,
+): number {
   if (callsPerSecond === null) return window;
-  return Math.min(window, 2 * Math.max(1, Math.ceil((callsPerSecond * ASSUMED_LATENCY_MS) / 1_000 / sliceConcurrency)));
+  const fed = 2 * Math.max(1, Math.ceil((callsPerSecond * ASSUMED_LATENCY_MS) / 1_000 / sliceConcurrency));
+  const busy =
+    inFlight === null ? window : Math.max(FED_MIN, Math.ceil((LATENCY_RESERVE * inFlight) / sliceConcurrency));
+  return Math.min(window, fed, busy);
 }
 
 /** An operation's tally: finished chunks, and what those in work have decided so far. */

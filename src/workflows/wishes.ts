@@ -38,7 +38,7 @@ export function listen(input: OperationInput, ledger: Ledger): Wishes {
   });
   setHandler(progressSignal, (said) => {
     const report = soundReport(said);
-    if (report !== null) ledger.report(report.ordinal, report.tally, report.throttle);
+    if (report !== null) ledger.report(report);
   });
   setHandler(cancelSignal, () => wishes.cancel());
   setHandler(pauseSignal, () => {

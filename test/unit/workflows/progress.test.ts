@@ -124,12 +124,23 @@ test('a chunk waits for callbacks only where there is nothing else to do', () =>
 });
 
 test.each([
-  [null, 16],
-  [5, 2],
-  [50, 2],
-  [51, 4],
-  [400, 16],
-  [10_000, 16],
-])('at %s calls per second that a vendor grants, %i slices of 50 are fed', (rate, slices) => {
-  expect(fedWindow(plan({ sliceConcurrency: 50 }), 16, rate)).toBe(slices);
-});
+  [null, null, 16],
+  [5, null, 2],
+  [50, null, 2],
+  [51, null, 4],
+  [400, null, 16],
+  [10_000, null, 16],
+  // Of a rate shared with others: what had been in flight, eight times over, and not below four.
+  [null, 1, 16],
+  [50, 1, 2],
+  [1_000, 0, 4],
+  [1_000, 25, 4],
+  [1_000, 26, 5],
+  [1_000, 80, 13],
+  [1_000, 1_000, 16],
+])(
+  'at %s calls per second that a vendor grants and %s in flight, %i slices of 50 are fed',
+  (rate, inFlight, slices) => {
+    expect(fedWindow(plan({ sliceConcurrency: 50 }), 16, rate, inFlight)).toBe(slices);
+  },
+);
