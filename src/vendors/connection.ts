@@ -88,6 +88,13 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
     bytes = 0;
   }
 
+  /** undici closes the connection, and tells of it in a later turn: the next call must not be given to it. */
+  function hangUp(): void {
+    if (controller === null) return;
+    connected = false;
+    controller.abort(CUT);
+  }
+
   function text(): string {
     if (first === null) return '';
     return (rest.length === 0 ? first : Buffer.concat([first, ...rest])).toString('utf8', 0, VENDOR_BODY_BYTES_MAX);
@@ -96,7 +103,7 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started;
-      if (!listener.maySend()) started.abort(CUT);
+      if (!listener.maySend()) hangUp();
     },
     onResponseStart(_controller, statusCode, headers) {
       status = statusCode;
@@ -110,7 +117,7 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
       if (bytes <= VENDOR_BODY_BYTES_MAX) return;
       // The rest of a longer body is not worth its time: the connection goes, the answer stands.
       listener.onAnswer(status, retryAfter, text(), false);
-      controller?.abort(CUT);
+      hangUp();
     },
     onResponseEnd() {
       const body = text();
@@ -135,7 +142,7 @@ export function createConnection(base: URL, settings: ConnectionOptions, listene
     warm(then) {
       if (!connected) spare.make(then);
     },
-    cut: () => controller?.abort(CUT),
+    cut: hangUp,
     close() {
       spare.close();
       return client.close();
