@@ -9,11 +9,11 @@ import {
 } from '../model/governor.ts';
 import type { Log } from '../model/log.ts';
 import { createBooking } from './booking.ts';
+import { type BookingClock, readBoth, SYSTEM_CLOCK } from './booking-clock.ts';
 import { createCallTally } from './call-tally.ts';
 import { CLOCK_ERROR_MAX_MS, createClockCheck } from './clock-check.ts';
 import { createFairQueue } from './fair-queue.ts';
 import { createHeldSlots } from './held-slots.ts';
-import { MONOTONIC, type SlotClock } from './local-slots.ts';
 import type { Slot } from './vendor.ts';
 
 export interface BookedSlots {
@@ -49,12 +49,6 @@ export interface BookedSlotsOptions {
   readonly log: Log;
 }
 
-/** Slots come in wall-clock time and are kept on the monotonic clock. */
-export interface BookingClock extends SlotClock {
-  /** Epoch ms. */
-  wall(): number;
-}
-
 interface Waiter {
   readonly grant: (slot: Slot | null) => void;
   readonly sinceMs: number;
@@ -68,10 +62,8 @@ const FELT_MS = 50;
 const FELT_FOR_MS = 3_000;
 const WANTED_MAX = 100_000;
 
-const CLOCK: BookingClock = { ...MONOTONIC, wall: () => Date.now() };
-
 export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
-  const { vendor, worker, book, onClosed, isDown, log, clock = CLOCK } = options;
+  const { vendor, worker, book, onClosed, isDown, log, clock = SYSTEM_CLOCK } = options;
   const queue = createFairQueue<Waiter>((waiter) => waiter.over);
   const held = createHeldSlots();
   const isOneClock = createClockCheck();
@@ -133,10 +125,11 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
 
   async function ask(): Promise<{ answer: BookAnswer; served: boolean }> {
     dropLate();
+    const sent = readBoth(clock);
     const request: BookRequest = {
       version: 1,
       worker,
-      sentAtMs: clock.wall(),
+      sentAtMs: sent.wall,
       wanted: wanted(),
       calls: Math.max(0, waiters - held.count()),
       held: held.count(),
@@ -145,13 +138,12 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
       budget,
       report: tally.take(isDown()),
     };
-    const sentAt = clock.now();
     cameSinceAsked = 0;
     takenSinceAsked = 0;
     endedSinceAsked = false;
     try {
       const answer = await book(vendor, request);
-      return { answer, served: heed(answer, request, sentAt) };
+      return { answer, served: heed(answer, request, sent.now) };
     } catch (error) {
       tally.putBack(request.report);
       throw error;
@@ -160,7 +152,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
 
   /** True where all that was asked for was granted. */
   function heed(answer: BookAnswer, request: BookRequest, sentAt: number): boolean {
-    const [now, wall] = [clock.now(), clock.wall()];
+    const { now, wall } = readBoth(clock);
     const isOurTime = isOneClock({ nowMs: answer.nowMs, sentMs: request.sentAtMs, receivedMs: wall });
     trusted = isOurTime && isAlike(wall - request.sentAtMs, now - sentAt);
     if (!trusted) log('warn', 'a booking was given up: its time is not ours', { vendor, roundTripMs: now - sentAt });
@@ -187,8 +179,9 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
 
   /** A machine that was suspended, or a clock that was set: what was booked by the old time is over. */
   function dropLate(): void {
-    if (!isAlike(clock.wall() - clock.now(), offsetMs)) tally.unused(held.dropAll());
-    else tally.unused(held.dropBefore(clock.now() - SLOT_LATE_MAX_MS));
+    const { now, wall } = readBoth(clock);
+    if (!isAlike(wall - now, offsetMs)) tally.unused(held.dropAll());
+    else tally.unused(held.dropBefore(now - SLOT_LATE_MAX_MS));
   }
 
   function pump(): void {

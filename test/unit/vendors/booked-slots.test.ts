@@ -316,3 +316,21 @@ test('a slot that comes due while others are given out is given out too, though 
   await clock.advanceTo(300);
   expect(grants).toHaveLength(20);
 });
+
+test('a process that is put aside between two looks at its clocks loses no slot by it', async () => {
+  const clock = createFakeClock();
+  const { wall } = clock;
+  let looks = 0;
+  clock.wall = () => {
+    const seen = wall();
+    looks++;
+    // The process stands still just after the look at the wall clock, each third time.
+    if (looks % 3 === 0) clock.freezeUntil(clock.now() + 6);
+    return seen;
+  };
+  const { slots, logged } = bookedSlots(clock, { everyMs: 50 });
+  const grants = takeAll(clock, slots, 20);
+  await clock.advanceTo(2_000);
+  expect(logged).toEqual([]);
+  expect(grants.length).toBe(20);
+});
