@@ -1,8 +1,8 @@
 /** The small writes of an operation workflow: the checkpoint while it runs, the summary at its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CheckpointInput, FinalizeInput } from '../model/activity-contract.ts';
 import { reach } from '../model/crash-point.ts';
 import type { Progress } from '../model/operation.ts';
-import type { CheckpointInput, FinalizeInput } from '../model/workflow-contract.ts';
 import { openName } from '../storage/keys.ts';
 import type { ActivityDeps } from './deps.ts';
 

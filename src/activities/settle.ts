@@ -1,8 +1,8 @@
 /** Decides what is left of a chunk after a cancel: `cancelled`, or `unknown` where a call may have gone out. */
 import { heartbeat } from '@temporalio/activity';
+import type { SettleAnswer, SettleInput } from '../model/activity-contract.ts';
 import { reach } from '../model/crash-point.ts';
 import type { Deferred } from '../model/outcome.ts';
-import type { SettleAnswer, SettleInput } from '../model/workflow-contract.ts';
 import { NO_MARKS, readMarks } from '../storage/marks.ts';
 import { createItemReader } from '../targets/item-reader.ts';
 import { giveUpSlots } from './batches/slots.ts';

@@ -1,8 +1,9 @@
 /** Reads what the log says of an operation whose workflow was lost, so that its next workflow goes on from there. */
 import { heartbeat } from '@temporalio/activity';
+import type { SurveyAnswer, SurveyInput } from '../model/activity-contract.ts';
 import { reach } from '../model/crash-point.ts';
 import { addTallies, decidedItems, EMPTY_TALLY } from '../model/operation.ts';
-import type { ChunkState, SurveyAnswer, SurveyInput } from '../model/workflow-contract.ts';
+import type { ChunkState } from '../model/workflow-contract.ts';
 import type { ActivityDeps } from './deps.ts';
 
 /** Chunks read at once. */

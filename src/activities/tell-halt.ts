@@ -1,8 +1,8 @@
 /** Writes into an operation's audit trail that the service itself has halted it. */
 import { createHash } from 'node:crypto';
 import { encodeTime } from 'ulid';
+import type { TellHaltInput } from '../model/activity-contract.ts';
 import type { AuditEntry } from '../model/audit.ts';
-import type { TellHaltInput } from '../model/workflow-contract.ts';
 import { createAuditStore } from '../storage/audit.ts';
 import type { ActivityDeps } from './deps.ts';
 

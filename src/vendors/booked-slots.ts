@@ -61,6 +61,8 @@ const ANSWER_MS = 150;
 const FELT_MS = 50;
 const FELT_FOR_MS = 3_000;
 const WANTED_MAX = 100_000;
+/** Calls whose slots lie so close leave together, with the last of them: to wake for each costs a fifth of the CPU. */
+const TOGETHER_MS = 3;
 
 export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   const { vendor, worker, book, onClosed, isDown, log, clock = SYSTEM_CLOCK } = options;
@@ -204,7 +206,7 @@ export function createBookedSlots(options: BookedSlotsOptions): BookedSlots {
   }
 
   function arm(): void {
-    const atMs = waiters > 0 && !isFree() && hasPlace(clock.now()) ? held.nextAtMs() : null;
+    const atMs = waiters > 0 && !isFree() && hasPlace(clock.now()) ? held.lastWithinMs(TOGETHER_MS) : null;
     if (armed !== null && armed.atMs === atMs) return;
     armed?.callOff();
     armed = null;

@@ -7,6 +7,8 @@ export interface HeldSlots {
   /** The first one, where its time has come; null otherwise. */
   takeDue(nowMs: number): number | null;
   nextAtMs(): number | null;
+  /** The last one that is due at most `withinMs` after the next. */
+  lastWithinMs(withinMs: number): number | null;
   lastAtMs(): number | null;
   /** An unused one comes back to the front. */
   putBack(atMs: number): void;
@@ -50,6 +52,13 @@ export function createHeldSlots(): HeldSlots {
       return atMs;
     },
     nextAtMs: () => times[head] ?? null,
+    lastWithinMs(withinMs) {
+      const first = times[head];
+      if (first === undefined) return null;
+      let at = head;
+      while ((times[at + 1] ?? Number.POSITIVE_INFINITY) <= first + withinMs) at++;
+      return times[at] ?? null;
+    },
     lastAtMs: () => (head < times.length ? (times.at(-1) ?? null) : null),
     putBack(atMs) {
       if (head > 0) times[--head] = atMs;

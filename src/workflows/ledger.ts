@@ -1,5 +1,6 @@
 /** What an operation workflow knows of itself: counts, state, revision; answers the query, keeps the checkpoint. */
 import { patched, upsertSearchAttributes } from '@temporalio/workflow';
+import type { SurveyAnswer } from '../model/activity-contract.ts';
 import { amendedPolicy } from '../model/failure-policy.ts';
 import {
   type Amendment,
@@ -19,11 +20,11 @@ import type {
   OperationCarry,
   OperationEnd,
   OperationInput,
-  SurveyAnswer,
 } from '../model/workflow-contract.ts';
 import { finalize } from './activities.ts';
 import { createCheckpoints } from './checkpoints.ts';
 import { createFailureWatch } from './failure-watch.ts';
+import { createInFlight } from './in-flight.ts';
 import { afterLoss, changesWork, deadlineOf, freshChunk, runningItems, sumTallies } from './progress.ts';
 import { stateAttributes } from './signals.ts';
 
@@ -46,8 +47,7 @@ export function createLedger(input: OperationInput) {
   let pausedAhead = startedAt === null && carried?.paused === true;
   let prepared = carried?.prepared ?? false;
   let throttle: Throttle | null = null;
-  /** Chunk → calls that its last slice had in flight. */
-  const busy = new Map<number, number>();
+  const busy = createInFlight();
   let ended: Pick<Progress, 'outcome' | 'endedAt'> = { outcome: null, endedAt: null };
   let summary: Progress | null = null;
   let listedAsRunning = carried !== null && startedAt !== null;
@@ -191,18 +191,12 @@ export function createLedger(input: OperationInput) {
       if (chunk === undefined || decided < decidedItems(chunk.tally) || decided > (chunkItems[ordinal] ?? 0)) return;
       open.set(ordinal, { ...chunk, tally: reported });
       throttle = cause;
-      if (inFlight === undefined) busy.delete(ordinal);
-      else busy.set(ordinal, inFlight);
+      busy.report(ordinal, inFlight);
       touch();
       failures.judge();
     },
 
-    /** Calls in flight at one time, of all chunks at work together; null where none has said it. */
-    inFlight(): number | null {
-      if (busy.size === 0) return null;
-      const known = [...busy.values()].reduce((sum, calls) => sum + calls, 0);
-      return (known / busy.size) * open.size;
-    },
+    inFlight: () => busy.sum(open.size),
 
     /** A chunk whose child was ended from outside: what it last reported stands. */
     lose(begun: ChunkState): ChunkState {
@@ -233,7 +227,7 @@ export function createLedger(input: OperationInput) {
     finish(chunk: ChunkState, written: Progress | null): void {
       summary = written;
       open.delete(chunk.ordinal);
-      busy.delete(chunk.ordinal);
+      busy.forget(chunk.ordinal);
       finished = addTallies(finished, chunk.tally);
       failures.cameHome(chunk.ordinal);
       throttle = open.size === 0 ? null : throttle;

@@ -1,8 +1,10 @@
 /** Finds the duplicates of a run, chunk by chunk in input order, in as many passes as one table needs for all keys. */
+
+import type { PrepareInput } from '../../model/activity-contract.ts';
 import { type Chunk, indexAt, positionOf } from '../../model/chunk.ts';
 import { reach } from '../../model/crash-point.ts';
 import { outcomeInLine } from '../../model/result-line.ts';
-import type { ChunkSource, OperationRef, PrepareInput } from '../../model/workflow-contract.ts';
+import type { ChunkSource, OperationRef } from '../../model/workflow-contract.ts';
 import { marksKey } from '../../storage/keys.ts';
 import { letGo } from '../../storage/let-go.ts';
 import { decodeMarks, encodeMarks, type Marks, NO_MARKS, writeMarks } from '../../storage/marks.ts';

@@ -7,8 +7,8 @@ import {
   cancellationSignal,
   heartbeat,
 } from '@temporalio/activity';
+import type { PrepareAnswer, PrepareInput } from '../../model/activity-contract.ts';
 import { sumItems } from '../../model/operation.ts';
-import type { PrepareAnswer, PrepareInput } from '../../model/workflow-contract.ts';
 import { chunkPrefix } from '../../storage/keys.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { type Lease, startLease } from '../lease.ts';

@@ -3,7 +3,8 @@ import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { sayNothingBegun } from '../../../src/activities/begun.ts';
-import type { SettleInput, SliceAnswer, SliceInput } from '../../../src/model/workflow-contract.ts';
+import type { SettleInput } from '../../../src/model/activity-contract.ts';
+import type { SliceAnswer, SliceInput } from '../../../src/model/workflow-contract.ts';
 import { type Engine, type OperationSpec, startEngine } from '../../fixtures/engine.ts';
 import { state, until } from '../../fixtures/engine-paths.ts';
 

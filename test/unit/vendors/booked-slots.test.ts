@@ -334,3 +334,12 @@ test('a process that is put aside between two looks at its clocks loses no slot 
   expect(logged).toEqual([]);
   expect(grants.length).toBe(20);
 });
+
+test('calls whose slots lie within three ms leave together, none before its slot', async () => {
+  const clock = createFakeClock();
+  const { slots } = bookedSlots(clock, { everyMs: 1 });
+  const grants = takeAll(clock, slots, 8);
+  await clock.advanceTo(300);
+  const firstMs = times(grants)[0] ?? 0;
+  expect(times(grants).map((atMs) => Math.round(atMs - firstMs))).toEqual([0, 0, 0, 0, 4, 4, 4, 4]);
+});
