@@ -83,10 +83,10 @@ test('async: a callback without delay comes before the answer', async () => {
 });
 
 test('async: a repeated submission is the same job, called back once', async () => {
-  await configure('async', { callbackDelayMs: 30 });
+  await configure('async', { callbackDelayMs: 1_000 });
   expect(await submit('1')).toEqual(await submit('1'));
   expect(await jobOf('job_1')).toEqual({ id: 'job_1', status: 'processing' });
-  await expect.poll(callbacks).toMatchObject({ pending: 0, sent: 1, taken: 1 });
+  await expect.poll(callbacks, { timeout: 5_000 }).toMatchObject({ pending: 0, sent: 1, taken: 1 });
 });
 
 test('async: a callback that is not taken is sent again, one that is refused is not', async () => {
