@@ -7,9 +7,9 @@ import { createVendorClient } from '../../../src/vendors/client.ts';
 import type { CallContext, Slot, SlotSource, VendorClient } from '../../../src/vendors/vendor.ts';
 
 /** A vendor that takes so long to connect to, and slots that come later than that and stand for less. */
-const CONNECT_MS = 80;
-const SLOT_AFTER_MS = 300;
-const STANDS_MS = 40;
+const CONNECT_MS = 200;
+const SLOT_AFTER_MS = 1_000;
+const STANDS_MS = 150;
 
 let server: Server;
 let client: VendorClient | null = null;
