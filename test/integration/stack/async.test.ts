@@ -131,7 +131,8 @@ describe('200 items that their vendor has taken', () => {
   const allTaken = () => eventually('the calls', async () => (await vendor.calls()) >= SOME);
 
   it('are answered while their operation is paused, and nothing is called again after it', async () => {
-    await vendor.configure({ callbackDelayMs: 1_500 });
+    // Not before the pause, however busy the machine.
+    await vendor.configure({ callbackDelayMs: 8_000 });
     const { id } = await accept('paused');
     await allTaken();
     await stack.client.send('POST', `/v1/operations/${id}/pause`);
