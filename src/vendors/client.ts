@@ -77,8 +77,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
     while (free.length < ahead) free.unshift(openLane());
     for (let at = free.length - 1; at >= 0 && ahead > 0; at--) if (free[at]?.connection.isReady()) ahead--;
     for (let at = free.length - 1; at >= 0 && ahead > 0; at--) {
-      const { connection } = free[at] as Lane;
-      if (connection.isReady()) continue;
+      const connection = free[at]?.connection;
+      if (connection?.isReady() !== false) continue;
       connection.warm();
       ahead--;
     }

@@ -6,7 +6,6 @@ export interface HeldSlots {
   add(runs: readonly SlotRun[], offsetMs: number, fromMs: number): number;
   /** The first one, where its time has come; null otherwise. */
   takeDue(nowMs: number): number | null;
-  nextAtMs(): number | null;
   /** The last one that is due at most `withinMs` after the next. */
   lastWithinMs(withinMs: number): number | null;
   lastAtMs(): number | null;
@@ -51,7 +50,6 @@ export function createHeldSlots(): HeldSlots {
       head++;
       return atMs;
     },
-    nextAtMs: () => times[head] ?? null,
     lastWithinMs(withinMs) {
       const first = times[head];
       if (first === undefined) return null;
