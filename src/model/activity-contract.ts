@@ -2,7 +2,7 @@
 import type { Halt, Standing } from './failure-policy.ts';
 import type { Amendment, Progress, Tally } from './operation.ts';
 import type { Plan } from './plan.ts';
-import type { ChunkSource, ChunkState, OperationRef } from './workflow-contract.ts';
+import type { ChunkSource, ChunkState, ChunkTask, OperationRef } from './workflow-contract.ts';
 
 /** Rewrites the last known standing, for readers who find no worker. */
 export interface CheckpointInput {
@@ -27,13 +27,7 @@ export interface FinalizeInput {
 }
 
 /** Decides what is left of a chunk that nobody works on any more: `cancelled`, or `unknown` where a call may have gone out. */
-export interface SettleInput {
-  readonly version: 1;
-  readonly ref: OperationRef;
-  readonly plan: Plan;
-  readonly run: number;
-  readonly ordinal: number;
-  readonly source: ChunkSource;
+export interface SettleInput extends ChunkTask {
   /** A slice of this chunk did not return: what it may have reached is in doubt. */
   readonly lost: boolean;
 }

@@ -165,13 +165,17 @@ export interface ChunkNews {
   readonly inFlight?: number;
 }
 
-export interface SliceInput {
+/** One chunk, and the run that it is worked on in. */
+export interface ChunkTask {
   readonly version: 1;
   readonly ref: OperationRef;
   readonly plan: Plan;
   readonly run: number;
   readonly ordinal: number;
   readonly source: ChunkSource;
+}
+
+export interface SliceInput extends ChunkTask {
   readonly boxMs: number;
   readonly probe: boolean;
   /** An earlier slice of this chunk did not return. */

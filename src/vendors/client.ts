@@ -94,9 +94,9 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   }
 
   function dispatch(call: Call, slot: Slot | null): void {
-    const { signal, waiting, mayCall, timeoutMs } = call.context;
+    const { signal, waiting, timeoutMs } = call.context;
     call.vendorSlot = slot;
-    if (slot === null || waiting.aborted || signal.aborted || !mayCall() || !slot.stands()) {
+    if (slot === null || waiting.aborted || signal.aborted || !maySend(call)) {
       settle(call, NOT_CALLED);
       gate.leave();
       return;

@@ -1,5 +1,4 @@
 /** Finds the duplicates of a run, chunk by chunk in input order, in as many passes as one table needs for all keys. */
-
 import type { PrepareInput } from '../../model/activity-contract.ts';
 import { type Chunk, indexAt, positionOf } from '../../model/chunk.ts';
 import { reach } from '../../model/crash-point.ts';
