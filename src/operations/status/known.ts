@@ -7,6 +7,7 @@ import { createLru } from '../lru.ts';
 import type { OperationView } from '../operations.ts';
 import { goneError } from '../purge/gone.ts';
 import { firstRun, type RunStart, runStart } from '../results/runs.ts';
+import type { OperationsSettings } from '../settings.ts';
 import { mayNameOperation, workflowIdOf } from '../submit/operation-id.ts';
 import { expiryOf, type KnownRecord, knownRecord, queuedProgress, toView } from './view.ts';
 
@@ -36,6 +37,8 @@ export interface Known {
   silences: number;
   quietUntil: number;
 }
+
+type ViewSettings = Pick<OperationsSettings, 'retentionMs' | 'statusCacheMs'>;
 
 export interface KnownOperations {
   /** Throws `not_found`, `gone`, and `unavailable` where the store is down and nothing is remembered. */
@@ -189,8 +192,9 @@ function isNewer(progress: Progress, shown: Progress): boolean {
 }
 
 /** A run's end is for ever, so a summary is as live as an answer: where no later run can have begun unseen. */
-export function viewOf(known: Known, live: boolean, retentionMs: number): OperationView {
+export function viewOf(known: Known, live: boolean, { retentionMs, statusCacheMs }: ViewSettings): OperationView {
   const progress = known.shown ?? queuedProgress(known.record, known.run);
-  const view = toView(known.record, progress, known.ended ? !known.mayGoOn : live);
+  const isSought = !known.mayGoOn && Date.now() - known.runSoughtAt <= statusCacheMs + BLOB_DEADLINE_MS;
+  const view = toView(known.record, progress, known.ended ? isSought : live);
   return { ...view, expiresAt: expiryOf(progress.endedAt ?? known.run.createdAt, retentionMs) };
 }

@@ -94,7 +94,7 @@ export function createLister({ client, link, status, deadlineMs }: ListerDeps): 
   async function upToDate(request: ListRequest, { data, nextCursor }: Listed): Promise<Listed> {
     const views = await mapBounded(data, READS_MAX, async (listed) => {
       const now = await storedViewOf(status, request.account, { id: listed.id, state: null, run: listed.run });
-      if (now?.run === listed.run && now.revision === listed.revision) return listed;
+      if (now?.run === listed.run && now.revision === listed.revision) return { ...listed, live: now.live };
       return now !== null && matches(request, now) ? now : null;
     });
     return { data: views.filter((view) => view !== null), nextCursor };

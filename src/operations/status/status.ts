@@ -14,7 +14,7 @@ import { createProgressQuery, type ProgressQuery } from './progress-query.ts';
 const QUIET_MIN_MS = 1_000;
 const QUIET_MAX_MS = 5_000;
 const YOUNG_CACHE_MS = 50;
-/** What has ended is listed from memory for so long, also where it was purged or retried elsewhere. */
+/** What has ended is listed from memory for so long, not as live, also where it was purged or retried elsewhere. */
 const LISTED_SEEK_MS = 10_000;
 
 export interface Status {
@@ -40,9 +40,9 @@ export interface StatusDeps {
 }
 
 export function createStatus({ records, client, link, nudges, settings }: StatusDeps): Status {
-  const { statusCacheMs, statusDeadlineMs, retentionMs } = settings;
+  const { statusCacheMs, statusDeadlineMs } = settings;
   const operations = createKnownOperations(records);
-  const view = (known: Known, live: boolean) => viewOf(known, live, retentionMs);
+  const view = (known: Known, live: boolean) => viewOf(known, live, settings);
   const ask = createAsk({ operations, query: createProgressQuery(client, link), nudges, statusDeadlineMs });
 
   /** A young operation changes fast and is looked at by few: its status is shared for a tenth of its age at most. */

@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EMPTY_TALLY, type OperationRecord, type Progress } from '../../../src/model/operation.ts';
 import type { Nudges } from '../../../src/operations/running/nudges.ts';
 import { createStatus } from '../../../src/operations/status/status.ts';
@@ -64,6 +64,19 @@ describe('a stored status', () => {
     const status = statusOn(records, 0);
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
+  });
+
+  it('of an ended operation is not called live in a list once a retry may have begun unseen', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { records, letGo } = slowStore();
+    letGo();
+    const status = statusOn(records, 500);
+    expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: true });
+    vi.setSystemTime(Date.now() + 2_000);
+    expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: false });
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', live: true });
+    expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: true });
   });
 
   it('never shows fewer items decided, though a checkpoint of the same revision says so', async () => {
