@@ -12,7 +12,7 @@ const NODE_MIN = [22, 18];
 const INSTALL_MAX_MS = 15 * 60_000;
 const REPEATED_SIGNAL_MS = 1_000;
 const PARENT_POLL_MS = 500;
-/** What src/embedded/stack.ts gives its parts, for those that are run by hand. */
+/** What src/embedded/launch.ts gives the parts of the stack, for those that are run by hand. */
 const leanFlags = (mode) => [`--max-semi-space-size=${mode === 'worker' ? 32 : 16}`];
 const WORKER_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 

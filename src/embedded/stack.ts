@@ -1,10 +1,10 @@
 /** The embedded stack (`npm start`): Temporal, database, mock vendor, API and worker as one supervised tree on one data folder. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Config, Environment } from '../config.ts';
 import type { Log } from '../model/log.ts';
 import { provideCallbackSecret } from './callback-secret.ts';
+import { launchOf } from './launch.ts';
 import { createPart, type Part, type PartCommand } from './part.ts';
 import { embeddedDatabaseUrl, findFreePort, isPortFree } from './ports.ts';
 import { isLock, type ProcessLock, tryProcessLock } from './process-lock.ts';
@@ -36,14 +36,6 @@ const PROBE_MAX_MS = 5_000;
 /** On top of the grace that requests and slices get. */
 const EXIT_MARGIN_MS = 3_000;
 const TEMPORAL_GRACE_MS = 10_000;
-
-/**
- * V8 sizes its young generation by the machine's memory, to 128 MiB and more. 16 MiB is enough where little is parsed;
- * a worker's batches then survive too often (contacts: 0.56 of the plain loop, 0.60 with 32, no more with 64). As in run.mjs.
- */
-const leanFlags = (mode: string): readonly string[] => [`--max-semi-space-size=${mode === 'worker' ? 32 : 16}`];
-/** For a worker: glibc keeps freed chunks in its heaps unless each is mapped for itself. Other libraries ignore both. */
-const WORKER_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** What differs from the settings once ports are chosen. */
 interface Ports {
@@ -130,13 +122,8 @@ async function temporalPort({ config, log }: StackDeps): Promise<number> {
 }
 
 function ownCommand(mode: string, env: Environment): PartCommand {
-  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
-  const flags = mode === 'mock-vendor' ? [] : leanFlags(mode);
-  return {
-    file: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', ...flags, main, mode, '--supervised'],
-    env: mode === 'worker' ? { ...WORKER_MALLOC, ...env } : env,
-  };
+  const { file, args, env: beneath } = launchOf(mode);
+  return { file, args: [...args, '--supervised'], env: { ...beneath, ...env } };
 }
 
 /** The settings as resolved here: a child never chooses by itself. */

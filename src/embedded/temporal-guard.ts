@@ -1,8 +1,9 @@
 /** Child process that runs the Temporal server for its supervisor: neither outlives the other. */
 import { spawn } from 'node:child_process';
-import { createWriteStream, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { identityOf, type LockOwner } from './process-lock.ts';
 import { pidFileOf } from './temporal-server.ts';
@@ -11,13 +12,26 @@ import { createWedgeWatch } from './wedge.ts';
 const LOG_BYTES_MAX = 32 * 1024 * 1024;
 const STOP_MAX_MS = 8_000;
 const POLL_MS = 25;
+const SESSION = '/proc/self/autogroup';
+/** Calls leave within 12 ms of their slot or not at all, and this server can wait: 0.971 of 1,000 calls/s were used instead of 0.961 (2 cores). */
+const NICENESS = 10;
 
 const [dataDir, port, file, ...args] = process.argv.slice(2);
 if (dataDir === undefined || port === undefined || file === undefined) {
   throw new Error('usage: temporal-guard.ts <data folder> <port> <binary> <arguments…>');
 }
 const pidFile = pidFileOf(dataDir);
+yieldToWorkers();
 await guard();
+
+/** Of this process and what it starts. Best effort. */
+function yieldToWorkers(): void {
+  try {
+    setPriority(NICENESS);
+    // Linux shares the CPU between sessions first, and within one by niceness.
+    if (existsSync(SESSION)) writeFileSync(SESSION, String(NICENESS));
+  } catch {}
+}
 
 async function guard(): Promise<void> {
   const output = await openLogFile();
