@@ -76,9 +76,23 @@ async function runAgainstModel(lane: Lane, commands: Iterable<fc.AsyncCommand<Mo
     recorder.vendor({ vendor: 'products', honoursKeys: true, isComplete: true, latencyMaxMs: 2_000 });
     recorder.calls('products', await lane.vendors.products.ledger());
     const violations = checkHistory(recorder.history({ seed: SEED, endsWithinMs: 90_000, store: 'fs' }));
-    expect(violations).toEqual([]);
+    expect(violations, JSON.stringify(violations)).toEqual([]);
+  } catch (error) {
+    // Shrinking tells the last failure only, which may be another one than the first.
+    process.stderr.write(`${tag}: ${[...commands].join(', ')}: ${error instanceof Error ? error.message : error}\n`);
+    await clearAway(model, real);
+    throw error;
   } finally {
     await recorder.close();
+  }
+}
+
+/** What a failed run leaves behind would make its calls in the next one. */
+async function clearAway({ operations }: Model, { customer }: Real): Promise<void> {
+  for (const { key, standing } of operations) {
+    if (standing === 'purged' || standing === 'ended') continue;
+    await customer.control('cancel', key).catch(() => {});
+    await customer.until(key, 'ended', ({ state }) => state === 'ended').catch(() => {});
   }
 }
 
