@@ -39,6 +39,8 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   const traceparent = createTraceparent();
   let sweeper: NodeJS.Timeout | undefined;
   let warming: NodeJS.Timeout | undefined;
+  /** Its last word was to hang up, or not to be there: one connection is tried, not all. */
+  let hungUp = false;
   let closed = false;
   // One client per connection, the last used first: undici's own pool looks through all of them at every call.
   const lanes: Lane[] = [];
@@ -73,7 +75,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   /** A slot stands for a few ms, less than it may take to connect: the next calls find their connections made. */
   function warmAhead(): void {
     if (closed) return;
-    let ahead = Math.min(WARM_MAX, gate.admitted() - (lanes.length - free.length));
+    let ahead = Math.min(hungUp ? 1 : WARM_MAX, gate.admitted() - (lanes.length - free.length));
     while (free.length < ahead) free.unshift(openLane());
     for (let at = free.length - 1; at >= 0 && ahead > 0; at--) if (free[at]?.connection.isReady()) ahead--;
     for (let at = free.length - 1; at >= 0 && ahead > 0; at--) {
@@ -86,6 +88,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
 
   /** A vendor that hangs up at once is not called up all the time. */
   function warmLater(): void {
+    hungUp = true;
     if (warming !== undefined) return;
     warming = setTimeout(() => {
       warming = undefined;
@@ -158,6 +161,7 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
           onDisconnect: () => setImmediate(warmAhead),
           onWasted: warmLater,
           onAnswer(status, retryAfter, body, isFree) {
+            hungUp = false;
             if (lane.call !== null) settle(lane.call, classifyAnswer(status, retryAfter, body, Date.now()));
             if (isFree) release(lane);
           },

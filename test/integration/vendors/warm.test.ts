@@ -38,7 +38,7 @@ afterEach(async () => {
   server.close();
 });
 
-function slotsOf(standsMs: number): SlotSource {
+function slotsOf(standsMs: number, afterMs: number): SlotSource {
   return {
     take: () =>
       new Promise<Slot>((resolve) => {
@@ -46,13 +46,13 @@ function slotsOf(standsMs: number): SlotSource {
           const untilMs = performance.now() + standsMs;
           const nothing = () => undefined;
           resolve({ stands: () => performance.now() <= untilMs, giveBack: nothing, done: nothing });
-        }, SLOT_AFTER_MS);
+        }, afterMs);
       }),
   };
 }
 
-function call(standsMs = STANDS_MS) {
-  client ??= createVendorClient({ name: 'far', baseUrl, connections: 16, slots: slotsOf(standsMs) });
+function call(standsMs = STANDS_MS, slotAfterMs = SLOT_AFTER_MS) {
+  client ??= createVendorClient({ name: 'far', baseUrl, connections: 16, slots: slotsOf(standsMs, slotAfterMs) });
   const signal = new AbortController().signal;
   const context: CallContext = { account: 'a', mayCall: () => true, timeoutMs: 5_000, waiting: signal, signal };
   return client.call({ method: 'GET', path: '/', idempotencyKey: 'k', body: null }, context);
@@ -77,4 +77,14 @@ test('where nobody listens, calls end by themselves and it is not called up all 
   await once(server, 'close');
   expect(await call(5_000)).toMatchObject({ code: 'vendor_unreachable' });
   expect(vi.mocked(dns.lookup).mock.calls.length).toBeLessThanOrEqual(3);
+});
+
+test('where nobody listens, one connection is tried now and then for all calls that wait', async () => {
+  server.close();
+  await once(server, 'close');
+  const calls = Array.from({ length: 16 }, () => call(5_000, 3_500));
+  await vi.waitFor(() => expect(vi.mocked(dns.lookup).mock.calls.length).toBe(10), { timeout: 3_000 });
+  for (const called of await Promise.all(calls)) expect(called).toMatchObject({ code: 'vendor_unreachable' });
+  // Eight when the calls came, one a second until their slots, then their own.
+  expect(vi.mocked(dns.lookup).mock.calls.length).toBeLessThanOrEqual(8 + 4 + 16);
 });
