@@ -9,12 +9,14 @@ import { provideTemporalBinary } from '../../../src/embedded/temporal-binary.ts'
 import { temporalServerCommand } from '../../../src/embedded/temporal-server.ts';
 import { openDatabase } from '../../../src/storage/postgres.ts';
 import { startPostgres } from '../../fixtures/postgres.ts';
-import { follow } from '../../fixtures/stack/processes.ts';
+import { follow, temporalPid } from '../../fixtures/stack/processes.ts';
 
 const HOST = '127.0.0.1';
 
 export interface Ground {
   readonly temporalAddress: string;
+  /** Of the server itself. */
+  readonly temporalPid: number;
   /** Answers its URL. */
   createDatabase(name: string): Promise<string>;
   stop(): Promise<void>;
@@ -29,6 +31,7 @@ export async function startGround(): Promise<Ground> {
   await temporal.ready;
   return {
     temporalAddress: `${HOST}:${port}`,
+    temporalPid: temporalPid(dataDir),
     async createDatabase(name) {
       const database = openDatabase({
         ...{ url: postgres.url, connectionsMax: 1, applicationName: 'test', statementTimeoutMs: 60_000 },

@@ -40,6 +40,8 @@ export interface Lane {
   configure(mode: PartMode, settings: Readonly<Record<string, string>>): Promise<Part>;
   /** Back to what the lane began with. */
   restore(): Promise<void>;
+  /** Of the parts that serve now. */
+  pids(): readonly number[];
   /** All since the lane began. */
   readonly deaths: readonly Death[];
   /** What broke the lane, e.g. a replacement that does not come up. */
@@ -76,6 +78,7 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
   let standby = spawnStandby();
   const deaths: Death[] = [];
   const current = new Map<PartMode, Promise<Part>>();
+  const serving = new Map<PartMode, number>();
   const lasting = new Map<PartMode, Readonly<Record<string, string>>>();
   let vendor: Started | null = null;
   let broken: Error | null = null;
@@ -91,7 +94,10 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
     const coming = next().go(mode, { ...env, ...lasting.get(mode), ...settings });
     current.set(mode, coming);
     coming.then(
-      (part) => void part.exited.then((end) => bury(part, coming, end)),
+      (part) => {
+        serving.set(mode, part.pid);
+        void part.exited.then((end) => bury(part, coming, end));
+      },
       (error: Error) => {
         broken ??= error;
       },
@@ -157,6 +163,7 @@ export async function startLane(name: string, ground: Ground): Promise<Lane> {
       async: createVendor(`${vendorUrl}/async`),
     },
     contacts,
+    pids: () => [...serving.values()],
     deaths,
     part: (mode) => current.get(mode) ?? Promise.reject(new Error(`no ${mode}`)),
     replace,

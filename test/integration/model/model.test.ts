@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCustomer } from '../../chaos/crashes/customer.ts';
 import { type Ground, startGround } from '../../chaos/crashes/ground.ts';
 import { type Lane, startLane } from '../../chaos/crashes/lane.ts';
+import { watchPressure } from '../../chaos/stack/pressure.ts';
 import { checkHistory } from '../../check/check.ts';
 import type { Answered } from '../../check/recorded-client.ts';
 import { createRecorder, nowMs } from '../../check/recorder.ts';
@@ -56,6 +57,12 @@ async function runAgainstModel(lane: Lane, commands: Iterable<fc.AsyncCommand<Mo
     baseUrl: lane.url,
     timeoutMs: 5_000,
   });
+  // As in the campaign: what is late for want of a processor is nobody's fault.
+  const pressure = watchPressure({
+    pids: () => [...lane.pids(), ground.temporalPid],
+    onStall: (fromMs, toMs) => recorder.faultBetween('stall', 'machine', fromMs, toMs),
+    nowMs: recorder.nowMs,
+  });
   const real: Real = { lane, client, customer: createCustomer(client), insist, tag };
   const model: Model = { operations: [] };
   try {
@@ -83,6 +90,7 @@ async function runAgainstModel(lane: Lane, commands: Iterable<fc.AsyncCommand<Mo
     await clearAway(model, real);
     throw error;
   } finally {
+    pressure.stop();
     await recorder.close();
   }
 }
