@@ -1,6 +1,6 @@
 /** Child process that runs the Temporal server for its supervisor: neither outlives the other. */
 import { spawn } from 'node:child_process';
-import { createWriteStream, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setPriority } from 'node:os';
@@ -27,12 +27,12 @@ const pidFile = pidFileOf(dataDir);
 yieldToWorkers();
 await guard();
 
-/** Of this process and what it starts. Best effort. */
+/** Of this process and what it starts. Best effort: other systems have no such file, and some forbid it. */
 function yieldToWorkers(): void {
   try {
     setPriority(NICENESS);
     // Linux shares the CPU between sessions first, and within one by niceness.
-    if (existsSync(SESSION)) writeFileSync(SESSION, String(NICENESS));
+    writeFileSync(SESSION, String(NICENESS));
   } catch {}
 }
 

@@ -194,6 +194,7 @@ function isNewer(progress: Progress, shown: Progress): boolean {
 /** A run's end is for ever, so a summary is as live as an answer: where no later run can have begun unseen. */
 export function viewOf(known: Known, live: boolean, { retentionMs, statusCacheMs }: ViewSettings): OperationView {
   const progress = known.shown ?? queuedProgress(known.record, known.run);
+  // The looking may itself have taken a blob's deadline.
   const isSought = !known.mayGoOn && Date.now() - known.runSoughtAt <= statusCacheMs + BLOB_DEADLINE_MS;
   const view = toView(known.record, progress, known.ended ? isSought : live);
   return { ...view, expiresAt: expiryOf(progress.endedAt ?? known.run.createdAt, retentionMs) };
