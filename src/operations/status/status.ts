@@ -94,6 +94,8 @@ export function createStatus({ records, client, link, nudges, settings }: Status
     async fresh(account, id) {
       const known = await find(account, id);
       if (known.ended) return view(known, true);
+      // What was seen before it was told is not the truth of this moment any more, also where nobody answers now.
+      known.liveAt = 0;
       if (known.quietUntil > Date.now()) return await recall(known);
       return view(known, await begin(known));
     },

@@ -105,9 +105,9 @@ class Ask implements Command {
   toString = () => `${this.verb}(${this.which})`;
 }
 
-/** Its time comes: what was held is paused then. */
+/** Its time comes: what was held is paused then. Until it has begun, though it be due, it may be put off again. */
 async function begin(operation: Modelled, { customer }: Real): Promise<void> {
-  await customer.until(operation.key, 'begun', ({ state }) => state !== 'scheduled');
+  await customer.until(operation.key, 'begun', ({ startedAt }) => startedAt !== null);
   if (operation.standing === 'held') await customer.until(operation.key, 'paused', ({ state }) => state === 'paused');
   operation.standing = operation.standing === 'held' ? 'paused' : 'open';
 }
@@ -158,15 +158,16 @@ export async function end(operation: Modelled, { customer }: Real): Promise<void
   expect(succeeded).toBeLessThanOrEqual(items - bad);
 }
 
-/** As it is shown now, beside what the model knows. */
+/** As it is shown now, beside what the model knows. What is not live may be behind, and catches up; what is live may not. */
 export async function look(operation: Modelled, { client, customer, insist }: Real): Promise<void> {
   const { key, standing, run, items, last } = operation;
   if (standing === 'purged') {
     expect((await insist(() => client.status(key))).status).toBe(410);
     return;
   }
-  const view: OperationView = await customer.get(key);
-  expect(SHOWN[standing], `${key} is ${standing} in the model`).toContain(view.state);
+  const isShown = ({ state }: OperationView) => SHOWN[standing].includes(state);
+  const view = await customer.until(key, `${standing}, or live`, (now) => now.live || isShown(now));
+  expect(isShown(view), `${key} is ${standing} in the model: ${JSON.stringify(view)}`).toBe(true);
   expect(view).toMatchObject({ run, counts: { total: items } });
   if (standing === 'ended') expect(JSON.stringify(view.counts)).toBe(last);
 }

@@ -2,6 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EMPTY_TALLY, type OperationRecord, type Progress } from '../../../src/model/operation.ts';
 import type { Nudges } from '../../../src/operations/running/nudges.ts';
+import type { TemporalLink } from '../../../src/operations/running/temporal-link.ts';
 import { createStatus } from '../../../src/operations/status/status.ts';
 import type { Records } from '../../../src/storage/records.ts';
 import { plan } from '../../fixtures/plan.ts';
@@ -37,12 +38,14 @@ const RECORD = {
   ...{ createdAt: '2026-01-01T00:00:00.000Z', input: {}, metadata: {}, chunkItems: [2] },
 } as unknown as OperationRecord;
 
-/** Temporal is away. */
-function statusOn(records: Records, statusCacheMs: number) {
+/** Temporal is away, once these answers are given. */
+function statusOn(records: Records, statusCacheMs: number, answers: Progress[] = []) {
+  const isDown = () => answers.length === 0;
+  const call = async () => answers.shift() ?? Promise.reject(new Error('away'));
   const settings = { statusCacheMs, statusDeadlineMs: 1_500, retentionMs: 1_000 };
   const client = new Client({ connection: Connection.lazy({ address: '127.0.0.1:1' }) });
   const nudges = { add: () => {} } as unknown as Nudges;
-  const link = { call: () => Promise.reject(new Error('away')), probe: async () => false, isDown: () => true };
+  const link = { call, probe: async () => false, isDown } as unknown as TemporalLink;
   return createStatus({ records, client, link, nudges, settings });
 }
 
@@ -77,6 +80,16 @@ describe('a stored status', () => {
     expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: false });
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', live: true });
     expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: true });
+  });
+
+  it('is not live by what was seen before the workflow was told something, where nobody answers after it', async () => {
+    const seen = running({ succeeded: 1, running: 1, asOf: '2026-01-01T00:00:05.000Z' });
+    const { records } = slowStore();
+    const status = statusOn({ ...records, readSummary: async () => null }, 60_000, [seen]);
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'running', live: true });
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'running', live: true });
+    expect(await status.fresh('default', 'op')).toMatchObject({ state: 'running', live: false });
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'running', live: false });
   });
 
   it('never shows fewer items decided, though a checkpoint of the same revision says so', async () => {
