@@ -28,6 +28,7 @@ import { createSegments } from './storage/segments.ts';
 import { createVendorBudgets } from './storage/vendor-budgets.ts';
 import { createTargetRegistry, findTarget, type PlanDefaults, TARGETS } from './targets/index.ts';
 import { installRuntime, openConnection, openNativeConnection, pollersSeen, prepareNamespace } from './temporal.ts';
+import { createUnloadQueue } from './temporal-admin.ts';
 import { createVendorClient } from './vendors/client.ts';
 import { createGovernedSlots } from './vendors/governed-slots.ts';
 import { createVendor, type Vendor } from './vendors/vendor-standing.ts';
@@ -82,6 +83,7 @@ export async function runApi(config: Config, log: Log, signal: AbortSignal): Pro
     targets: createTargetRegistry(planDefaults(config)),
     settings: operationsSettings(config),
     vendorBudgets: budgetsOf(config),
+    unloadQueue: createUnloadQueue(connection, namespace),
     ...(config.callbacks.secret === '' ? {} : { callbackSecret: config.callbacks.secret }),
     ...createLimits(config, { database, records: storage.records, log }),
     log,

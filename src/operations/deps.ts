@@ -14,6 +14,7 @@ import type { ItemLabel } from '../targets/target.ts';
 import type { TargetView } from '../targets/target-views.ts';
 import type { AccountLimits } from './limits/account-limits.ts';
 import type { SubmitPolicy } from './operations.ts';
+import type { UnloadQueue } from './running/queue-watch.ts';
 import type { OperationsSettings } from './settings.ts';
 
 export interface OperationsStorage {
@@ -51,6 +52,8 @@ export interface OperationsDeps {
   readonly limits?: AccountLimits;
   /** Every vendor, with what the settings say it allows (null = nothing); absent = there are none. */
   readonly vendorBudgets?: Readonly<Record<string, Budget | null>>;
+  /** Absent: queues of Temporal are not watched. */
+  readonly unloadQueue?: UnloadQueue;
   /** Signs callback URLs; absent where no vendor calls back. */
   readonly callbackSecret?: string;
   readonly log: Log;

@@ -19,6 +19,7 @@ import { createSkipReasons } from './results/skip-reasons.ts';
 import { createDeadLetters } from './retry/dead-letters.ts';
 import { createRetry } from './retry/retry.ts';
 import { createNudges } from './running/nudges.ts';
+import { createQueueWatch } from './running/queue-watch.ts';
 import { createReconciler } from './running/reconciler.ts';
 import { createStarter } from './running/starter.ts';
 import { createTemporalLink } from './running/temporal-link.ts';
@@ -71,6 +72,8 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
   });
   const temporal = { client, link };
   const purging = createPurging({ storage, database, temporal, status, audit, settings, log });
+  const queueWatch =
+    deps.unloadQueue && createQueueWatch({ client, link, unload: deps.unloadQueue, callDeadlineMs, log });
   const reconciler = createReconciler({ storage, temporal: { client, link, starter }, nudges, settings, log });
   return {
     async submit(request) {
@@ -117,13 +120,14 @@ export function createOperations(deps: OperationsDeps): RunningOperations {
     limits: async (account) => (await limits?.quotas.standings(account)) ?? [],
     start() {
       reconciler.start();
+      queueWatch?.start();
       purging.sweeper.start();
       limits?.sweep.start();
     },
     async stop() {
       callbacks.stop();
       vendors.stop();
-      await Promise.all([reconciler.stop(), purging.sweeper.stop(), limits?.sweep.stop()]);
+      await Promise.all([reconciler.stop(), queueWatch?.stop(), purging.sweeper.stop(), limits?.sweep.stop()]);
     },
   };
 }

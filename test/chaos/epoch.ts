@@ -16,6 +16,7 @@ import { createRandom, type Random } from './random.ts';
 import { readEverything, untilAllEnded } from './settle.ts';
 import { watchPressure } from './stack/pressure.ts';
 import { APIS, type ChaosStack, startChaosStack, VENDORS } from './stack/stack.ts';
+import { describeWorkflows } from './stuck.ts';
 import { serveCustomers } from './workload/customers.ts';
 
 export interface EpochOptions {
@@ -37,6 +38,8 @@ export interface EpochResult {
   readonly calls: number;
   readonly repeats: number;
   readonly unended: readonly string[];
+  /** What Temporal says of these. */
+  readonly stuck: readonly object[];
   readonly facts: Readonly<Record<string, number>>;
   readonly violations: readonly Violation[];
   readonly history: History;
@@ -141,6 +144,7 @@ async function play(scene: Scene, seed: number, faultMs: number): Promise<Played
   await customers;
   clearTimeout(cutOff);
   const unended = await untilAllEnded(recorder.operations(), clientOf, ENDS_WITHIN_MS);
+  const stuck = await describeWorkflows(stack.temporalAddress, unended);
   await pollers.stop();
   await readEverything(recorder.operations(), clientOf);
   const counted = await gatherCalls(recorder, stack.vendorUrl);
@@ -153,6 +157,7 @@ async function play(scene: Scene, seed: number, faultMs: number): Promise<Played
   return {
     ...{ operations: recorder.operations().length, items: itemsIn(history), ...counted, facts, history },
     unended: unended.map(({ account, id }) => `${account}/${id}`),
+    stuck,
     violations: [...violations, ...unended.map(neverEnded)],
   };
 }

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../src/', import.meta.url));
 const LINES_MAX = 300;
 /** Files beside the rooms: entry, settings and wiring. They and `embedded` may import anything. */
 const TOP_FILES = [
-  ...['main.ts', 'deps.ts', 'access-deps.ts', 'config.ts', 'log.ts', 'temporal.ts'],
+  ...['main.ts', 'deps.ts', 'access-deps.ts', 'config.ts', 'log.ts', 'temporal.ts', 'temporal-admin.ts'],
   ...[
     'crash.ts',
     'diagnosis-settings.ts',

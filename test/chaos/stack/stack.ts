@@ -32,6 +32,8 @@ export interface ChaosStack {
   readonly postgres: Postgres;
   /** By API: the link that clients take. */
   readonly clientUrls: Readonly<Record<(typeof APIS)[number], string>>;
+  /** Past all links. */
+  readonly temporalAddress: string;
   /** Past all links: for its settings and its ledger. */
   readonly vendorUrl: string;
   setDiskFault(process: ProcessName, fault: DiskFault | null): Promise<void>;
@@ -107,6 +109,7 @@ export async function startChaosStack(options: ChaosStackOptions): Promise<Chaos
   await Promise.all([...processes.values()].map((part) => part.ready()));
   return {
     ...{ store, links, processes, temporal, postgres, clientUrls, vendorUrl: `http://${HOST}:${vendorPort}` },
+    temporalAddress: `${HOST}:${temporalPort}`,
     setDiskFault: (name, fault) => writeFile(join(folder, 'faults', name), fault === null ? '' : JSON.stringify(fault)),
     async stop() {
       await Promise.all(all.toReversed().map((part) => part.stop()));
