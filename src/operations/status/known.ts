@@ -25,10 +25,12 @@ export interface Known {
   shown: Progress | null;
   /** Of that run. */
   ended: boolean;
-  /** When a newer run was last looked for. */
+  /** When the last search for a newer run, and for the record itself, that has come to its end began. */
   runSoughtAt: number;
-  /** The store did not answer then: there may be one. */
+  /** The store did not answer then: there may be one, or it may be purged. */
   mayGoOn: boolean;
+  /** A search on its way: whoever wants one meanwhile waits for it. */
+  seeking: Promise<void> | null;
   liveAt: number;
   readAt: number;
   asking: Promise<boolean> | null;
@@ -50,7 +52,7 @@ export interface KnownOperations {
   seekRun(known: Known, everyMs: number): Promise<void>;
   readCheckpoint(known: Known): Promise<void>;
   /** Throws `gone` or `not_found` where its record is not there any more, as far as the store answers. */
-  seekRecord(known: Known): Promise<void>;
+  seekRecord(known: Known): Promise<boolean>;
   forget(account: string, id: string): void;
 }
 
@@ -68,7 +70,6 @@ export function createKnownOperations(records: Records): KnownOperations {
 
   /** True where a retry goes on behind the run that is known. */
   async function enterNext(known: Known): Promise<boolean> {
-    known.runSoughtAt = Date.now();
     const { account, id } = known.record;
     const reading = records.readRun(account, id, known.run.run + 1);
     const next = await within(BLOB_DEADLINE_MS, 'the next run', reading).catch(() => undefined);
@@ -84,21 +85,34 @@ export function createKnownOperations(records: Records): KnownOperations {
       const reading = records.readSummary(account, id, run);
       const summary = await within(BLOB_DEADLINE_MS, 'the summary', reading).catch(() => null);
       if (summary === null) return false;
+      const soughtAt = Date.now();
       if ((await enterNext(known)) || known.run.run !== run) continue;
+      known.runSoughtAt = soughtAt;
       known.shown = { ...summary, revision: Math.max(summary.revision, revisionShown(known, run)) };
       known.ended = true;
     }
     return true;
   }
 
-  async function seekRecord(known: Known): Promise<void> {
+  /** False where the store did not answer. */
+  async function seekRecord(known: Known): Promise<boolean> {
     const { account, id, uid } = known.record;
     const reading = records.readStanding(account, id);
     const standing = await within(BLOB_DEADLINE_MS, 'the record', reading).catch(() => undefined);
-    if (standing === undefined || standing?.record?.uid === uid) return;
+    if (standing === undefined) return false;
+    if (standing?.record?.uid === uid) return true;
     memory.delete(workflowIdOf(account, id));
     const { uid: uidNow } = recordOf(standing);
     throw unavailable('the operation cannot be read now; ask again', new Error(`${uidNow} stands in place of ${uid}`));
+  }
+
+  /** The record comes last: where it stands, the runs that were not there before it are not purged ones. */
+  async function seek(known: Known): Promise<void> {
+    const soughtAt = Date.now();
+    const goesOn = await enterNext(known);
+    if (!(await seekRecord(known))) known.mayGoOn = true;
+    known.runSoughtAt = soughtAt;
+    if (goesOn) await readSummary(known);
   }
 
   return {
@@ -113,8 +127,10 @@ export function createKnownOperations(records: Records): KnownOperations {
     forget: (account, id) => memory.delete(workflowIdOf(account, id)),
     async seekRun(known, everyMs) {
       if (!known.ended || Date.now() - known.runSoughtAt < everyMs) return;
-      const [goesOn] = await Promise.all([enterNext(known), seekRecord(known)]);
-      if (goesOn) await readSummary(known);
+      known.seeking ??= seek(known).finally(() => {
+        known.seeking = null;
+      });
+      await known.seeking;
     },
     async readCheckpoint(known) {
       const { account, id } = known.record;
@@ -145,6 +161,7 @@ function unseen(record: OperationRecord): Known {
     ended: false,
     runSoughtAt: 0,
     mayGoOn: false,
+    seeking: null,
     liveAt: 0,
     readAt: 0,
     asking: null,
@@ -194,8 +211,8 @@ function isNewer(progress: Progress, shown: Progress): boolean {
 /** A run's end is for ever, so a summary is as live as an answer: where no later run can have begun unseen. */
 export function viewOf(known: Known, live: boolean, { retentionMs, statusCacheMs }: ViewSettings): OperationView {
   const progress = known.shown ?? queuedProgress(known.record, known.run);
-  // The looking may itself have taken a blob's deadline.
-  const isSought = !known.mayGoOn && Date.now() - known.runSoughtAt <= statusCacheMs + BLOB_DEADLINE_MS;
+  // The looking may itself have taken the deadlines of two blobs.
+  const isSought = !known.mayGoOn && Date.now() - known.runSoughtAt <= statusCacheMs + 2 * BLOB_DEADLINE_MS;
   const view = toView(known.record, progress, known.ended ? isSought : live);
   return { ...view, expiresAt: expiryOf(progress.endedAt ?? known.run.createdAt, retentionMs) };
 }

@@ -69,6 +69,29 @@ describe('a stored status', () => {
     expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: false });
   });
 
+  it('of an ended operation is not called live in a list while somebody else still asks whether it was purged', async () => {
+    const { records, letGo } = slowStore();
+    letGo();
+    const tombstone = { gone: 'purged', id: 'op', account: 'default', uid: '01', total: 2, tally: EMPTY_TALLY };
+    const standings: Promise<unknown>[] = [Promise.resolve({ record: RECORD, tombstone: null })];
+    const readStanding = () => standings.shift() ?? Promise.reject(new Error('asked too often'));
+    const status = statusOn({ ...records, readStanding } as unknown as Records, 0);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    expect(await status.stored('default', 'op')).toMatchObject({ state: 'ended', live: true });
+    vi.setSystemTime(Date.now() + 5_000);
+    const purged = Promise.withResolvers<unknown>();
+    standings.push(purged.promise);
+    const asking = status.get('default', 'op');
+    // In a list nothing is sought so soon after the last time.
+    await new Promise((wake) => setImmediate(wake));
+    expect(await status.stored('default', 'op', 1)).toMatchObject({ state: 'ended', live: false });
+    const waiting = status.get('default', 'op');
+    purged.resolve({ record: null, tombstone });
+    await expect(asking).rejects.toMatchObject({ code: 'gone' });
+    await expect(waiting).rejects.toMatchObject({ code: 'gone' });
+  });
+
   it('of an ended operation is not called live in a list once a retry may have begun unseen', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
