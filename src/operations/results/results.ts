@@ -23,7 +23,7 @@ export function createResults(deps: ResultsDeps): (request: ResultsRequest) => P
   const { storage, status, storeDeadlineMs } = deps;
   return async ({ account, id, outcome, fromIndex = 0 }) => {
     // The state first: an operation that had ended by then has all its lines.
-    const operation = await status.get(account, id);
+    const operation = await status.latest(account, id);
     const complete = operation.state === 'ended';
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });

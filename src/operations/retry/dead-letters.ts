@@ -26,7 +26,7 @@ export function createDeadLetters(deps: DeadLettersDeps) {
   const { storage, status, storeDeadlineMs } = deps;
   return async ({ account, id, outcomes, format }: DeadLettersRequest): Promise<DeadLetters> => {
     // The state first: an operation that had ended by then has all its lines.
-    const operation = await status.get(account, id);
+    const operation = await status.latest(account, id);
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
     const complete = operation.state === 'ended';

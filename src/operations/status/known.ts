@@ -50,6 +50,8 @@ export interface KnownOperations {
   readSummary(known: Known): Promise<boolean>;
   /** An ended operation may have been retried elsewhere: looked for at most every `everyMs`. */
   seekRun(known: Known, everyMs: number): Promise<void>;
+  /** The same now: what was accepted before the call is not missed. */
+  seekRunNow(known: Known): Promise<void>;
   readCheckpoint(known: Known): Promise<void>;
   /** Throws `gone` or `not_found` where its record is not there any more, as far as the store answers. */
   seekRecord(known: Known): Promise<boolean>;
@@ -115,6 +117,13 @@ export function createKnownOperations(records: Records): KnownOperations {
     if (goesOn) await readSummary(known);
   }
 
+  function joinSeeking(known: Known): Promise<void> {
+    known.seeking ??= seek(known).finally(() => {
+      known.seeking = null;
+    });
+    return known.seeking;
+  }
+
   return {
     remember,
     async find(account, id) {
@@ -127,10 +136,12 @@ export function createKnownOperations(records: Records): KnownOperations {
     forget: (account, id) => memory.delete(workflowIdOf(account, id)),
     async seekRun(known, everyMs) {
       if (!known.ended || Date.now() - known.runSoughtAt < everyMs) return;
-      known.seeking ??= seek(known).finally(() => {
-        known.seeking = null;
-      });
-      await known.seeking;
+      await joinSeeking(known);
+    },
+    async seekRunNow(known) {
+      // One that is on its way may have looked before.
+      if (known.seeking !== null) await known.seeking;
+      if (known.ended) await joinSeeking(known);
     },
     async readCheckpoint(known) {
       const { account, id } = known.record;

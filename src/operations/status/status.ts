@@ -20,6 +20,8 @@ const LISTED_SEEK_MS = 10_000;
 export interface Status {
   /** Throws `not_found` and `gone`; `unavailable` only where the store is down and this process knows nothing of the operation. */
   get(account: string, id: string): Promise<OperationView>;
+  /** The same, and where it has ended no retry and no purge is missed that was accepted before, wherever that was. */
+  latest(account: string, id: string): Promise<OperationView>;
   /** Asks the workflow again, whatever was asked before: it has just been told something. */
   fresh(account: string, id: string): Promise<OperationView>;
   /** Without the workflow. `run`: the latest that somebody else knows of; where that is known here, no newer one is sought. */
@@ -82,14 +84,20 @@ export function createStatus({ records, client, link, nudges, settings }: Status
     await Promise.all([operations.readCheckpoint(known), operations.seekRecord(known)]);
   }
 
+  async function getOf(known: Known): Promise<OperationView> {
+    if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return view(known, true);
+    const down = link.isDown();
+    if (known.quietUntil === 0 && !down) return view(known, await (known.asking ?? begin(known)));
+    if (Date.now() >= known.quietUntil && !down && known.asking === null) begin(known).catch(() => {});
+    return await recall(known);
+  }
+
   return {
-    async get(account, id) {
-      const known = await find(account, id);
-      if (known.ended || Date.now() - known.liveAt < cacheMs(known)) return view(known, true);
-      const down = link.isDown();
-      if (known.quietUntil === 0 && !down) return view(known, await (known.asking ?? begin(known)));
-      if (Date.now() >= known.quietUntil && !down && known.asking === null) begin(known).catch(() => {});
-      return await recall(known);
+    get: async (account, id) => await getOf(await find(account, id)),
+    async latest(account, id) {
+      const known = await operations.find(account, id);
+      await operations.seekRunNow(known);
+      return await getOf(known);
     },
     async fresh(account, id) {
       const known = await find(account, id);

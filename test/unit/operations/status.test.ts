@@ -92,6 +92,22 @@ describe('a stored status', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'gone' });
   });
 
+  it('of an ended operation is the latest where that is asked for, however lately a retry was looked for', async () => {
+    const { records, letGo } = slowStore();
+    letGo();
+    const retry = { version: 1, run: 2, base: EMPTY_TALLY, createdAt: '2026-01-01T00:01:00.000Z' };
+    let retried = false;
+    const readRun = async (_account: string, _id: string, run: number) => (retried && run === 2 ? retry : null);
+    const summaryOf = async (account: string, id: string, run: number) =>
+      run === 1 ? await records.readSummary(account, id, run) : null;
+    const status = statusOn({ ...records, readRun, readSummary: summaryOf } as unknown as Records, 60_000);
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1, live: true });
+    retried = true;
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'ended', run: 1 });
+    expect(await status.latest('default', 'op')).toMatchObject({ state: 'queued', run: 2 });
+    expect(await status.get('default', 'op')).toMatchObject({ state: 'queued', run: 2 });
+  });
+
   it('of an ended operation is not called live in a list once a retry may have begun unseen', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
