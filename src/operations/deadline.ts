@@ -35,6 +35,18 @@ export async function orUnavailable<T>(message: string, work: Promise<T>): Promi
   }
 }
 
+/** The same of what is read piece by piece: before the first one it can still be an answer. */
+export async function* piecesOrUnavailable<T>(
+  message: string,
+  pieces: AsyncIterable<T>,
+): AsyncGenerator<T, void, void> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    throw isTrancheError(error) ? error : unavailable(message, error);
+  }
+}
+
 /** Runs `work` for each entry, at most `concurrency` at once, answers in order. */
 export async function mapBounded<In, Out>(
   entries: readonly In[],

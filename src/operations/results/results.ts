@@ -4,7 +4,7 @@ import type { OperationRecord, RunRecord } from '../../model/operation.ts';
 import type { ItemOutcome } from '../../model/outcome.ts';
 import { outcomeInLine } from '../../model/result-line.ts';
 import { joinLines, splitLines } from '../../storage/segments.ts';
-import { orUnavailable, unavailable, within } from '../deadline.ts';
+import { orUnavailable, piecesOrUnavailable, unavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import type { Results, ResultsRequest } from '../operations.ts';
 import { goneError, refuseGone } from '../purge/gone.ts';
@@ -28,7 +28,7 @@ export function createResults(deps: ResultsDeps): (request: ResultsRequest) => P
     const record = await readRecord(storage, { account, id, storeDeadlineMs });
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
     const merged = mergedLines(deps, { record, runs, complete, fromIndex: complete ? fromIndex : 0 });
-    const lines = unlessGone(storage, record, merged);
+    const lines = piecesOrUnavailable('the results cannot be read now; ask again', unlessGone(storage, record, merged));
     return { operation, complete, lines: outcome === undefined ? lines : filterLines(lines, outcome) };
   };
 }

@@ -1,6 +1,5 @@
 /** Items that did not go well, with what they failed of and their payload: to be corrected and sent back by a retry. */
-
-import { unavailable, within } from '../deadline.ts';
+import { orUnavailable, piecesOrUnavailable, within } from '../deadline.ts';
 import type { OperationsStorage, TargetRegistry } from '../deps.ts';
 import type { DeadLetters, DeadLettersRequest } from '../operations.ts';
 import { readChunk } from '../results/chunk-walk.ts';
@@ -31,19 +30,18 @@ export function createDeadLetters(deps: DeadLettersDeps) {
     const runs = await readRetries(storage, record, { upTo: operation.run, storeDeadlineMs });
     const complete = operation.state === 'ended';
     const source = { record, runs, complete, outcomes: outcomes.length === 0 ? DEAD : outcomes };
-    if (format === 'ndjson') return { operation, mediaType: 'application/x-ndjson', body: renderLines(deps, source) };
-    const reading = readChunk(storage.store, record, 0);
-    const { header } = await within(storeDeadlineMs, 'the first chunk', reading).catch((cause: unknown) => {
-      throw unavailable('the items cannot be read now; ask again', cause);
-    });
-    return {
-      operation,
-      mediaType: 'text/csv; charset=utf-8',
-      body: await createCsvLetters(deps, source, header.format),
-    };
+    if (format === 'ndjson') {
+      const body = piecesOrUnavailable(UNREADABLE, renderLines(deps, source));
+      return { operation, mediaType: 'application/x-ndjson', body };
+    }
+    const reading = within(storeDeadlineMs, 'the first chunk', readChunk(storage.store, record, 0));
+    const { header } = await orUnavailable(UNREADABLE, reading);
+    const rows = await orUnavailable(UNREADABLE, createCsvLetters(deps, source, header.format));
+    return { operation, mediaType: 'text/csv; charset=utf-8', body: piecesOrUnavailable(UNREADABLE, rows) };
   };
 }
 
+const UNREADABLE = 'the items cannot be read now; ask again';
 const DEAD = ['failed', 'unknown'] as const;
 
 async function* renderLines(deps: DeadLettersDeps, source: LettersSource): AsyncGenerator<Buffer, void, void> {

@@ -5,6 +5,7 @@ import { addTallies, EMPTY_TALLY, type Progress, type Tally } from '../../../src
 import type { ItemOutcome } from '../../../src/model/outcome.ts';
 import { renderResultLine } from '../../../src/model/result-line.ts';
 import type { RunningOperations } from '../../../src/operations/index.ts';
+import type { BlobStore } from '../../../src/storage/blob-store.ts';
 import { createRecords } from '../../../src/storage/records.ts';
 import { createSegments } from '../../../src/storage/segments.ts';
 import { type Folder, openFolder, operationsOn, request, startTemporal } from '../../fixtures/operations-under-test.ts';
@@ -144,6 +145,26 @@ describe('results', () => {
     ];
     expect(await operations.errors(account, id)).toEqual(groups);
     expect(await operations.errors(account, id)).toEqual(groups);
+  });
+
+  it('are 503 where the store fails before the first line, as are dead letters and errors', async () => {
+    const { account, id, record } = await accept('{}\n{}\n', { intake: { chunkItems: 1 } });
+    await commit(record.uid, 0, 0, [{ index: 0, outcome: 'failed', code: 'bad' }]);
+    await end(account, id, { failed: 1, cancelled: 1 });
+    const isOfSegments = (key: string) => key.includes('/run-1.');
+    const broken: BlobStore = {
+      ...folder.store,
+      get: (key) => (isOfSegments(key) ? Promise.reject(new Error('EIO')) : folder.store.get(key)),
+    };
+    const half = operationsOn(broken, env.client, { statusDeadlineMs: 200 });
+    const unavailable = { code: 'unavailable' };
+    const { lines } = await half.results({ account, id });
+    await expect(textOf(lines)).rejects.toMatchObject(unavailable);
+    await expect(half.errors(account, id)).rejects.toMatchObject(unavailable);
+    for (const format of ['ndjson', 'csv'] as const) {
+      const letters = half.deadLetters({ account, id, outcomes: [], format }).then(({ body }) => textOf(body));
+      await expect(letters).rejects.toMatchObject(unavailable);
+    }
   });
 
   it('are not another account’s', async () => {
