@@ -6,7 +6,7 @@ import { isPlanted } from './fault.ts';
 
 export * from '../../../src/vendors/client.ts';
 
-/** The first call that is made comes twice: once is enough to be a fault. */
+/** From this one on, the first call that has an effect comes twice: once is enough to be a fault. */
 const DOUBLED_CALL = 20;
 
 export function createVendorClient(options: VendorClientOptions): VendorClient {
@@ -14,18 +14,23 @@ export function createVendorClient(options: VendorClientOptions): VendorClient {
   const client = createReal(options);
   if (!isPlanted('doubled-effect')) return client;
   let calls = 0;
+  let isDoubled = false;
   return {
     ...client,
     async call(request, context) {
       calls += 1;
-      if (calls !== DOUBLED_CALL) return await client.call(request, context);
-      const [answer] = await Promise.all([
-        client.call(request, context),
-        client.call({ ...request, idempotencyKey: `${ulid()}:0` }, context),
-      ]);
+      const answer = await client.call(request, context);
+      if (isDoubled || calls < DOUBLED_CALL || !hasEffect(answer)) return answer;
+      isDoubled = true;
+      // One that was called off before it left has no effect either: the next one then.
+      isDoubled = hasEffect(await client.call({ ...request, idempotencyKey: `${ulid()}:0` }, context));
       return answer;
     },
   };
+}
+
+function hasEffect(answer: Awaited<ReturnType<VendorClient['call']>>): boolean {
+  return answer.kind === 'answer' && answer.status < 300;
 }
 
 interface Waiter {
