@@ -1,12 +1,10 @@
 /** The one call of Temporal's admin service that we need; it is served on the same port, and no SDK has it. */
 import type { Connection } from '@temporalio/client';
-import type { TaskKind, UnloadQueue } from './operations/running/queue-watch.ts';
+import { TASK_KINDS, type TaskKind, type UnloadQueue } from './operations/running/queue-watch.ts';
 
 const METHOD = '/temporal.server.api.adminservice.v1.AdminService/ForceUnloadTaskQueuePartition';
 /** A queue has four where nobody has set another number; one that there is none of is answered like one that is not loaded. */
 const PARTITIONS = 16;
-/** `TaskQueueType` of the API. */
-const KINDS = { workflow: 1, activity: 2 } as const satisfies Record<TaskKind, number>;
 
 /** Rejects where the server does not serve it (a managed cluster), or not to us. */
 export function createUnloadQueue(connection: Connection, namespace: string): UnloadQueue {
@@ -38,7 +36,7 @@ export function unloadPartition(connection: Connection, which: QueuePartition, d
 
 /** `ForceUnloadTaskQueuePartitionRequest`, in protocol buffers. */
 function encode({ namespace, queue, kind, partition }: QueuePartition): Buffer {
-  const of = Buffer.concat([bytesField(1, Buffer.from(queue)), Buffer.from([0x10, KINDS[kind], 0x18, partition])]);
+  const of = Buffer.concat([bytesField(1, Buffer.from(queue)), Buffer.from([0x10, TASK_KINDS[kind], 0x18, partition])]);
   return Buffer.concat([bytesField(1, Buffer.from(namespace)), bytesField(2, of)]);
 }
 

@@ -5,6 +5,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { Config } from './config.ts';
 import type { Log } from './model/log.ts';
 import { SEARCH_ATTRIBUTES } from './model/workflow-contract.ts';
+import { TASK_KINDS } from './operations/running/queue-watch.ts';
 
 type TemporalSettings = Pick<Config, 'temporal' | 'temporalAddress'>;
 
@@ -139,7 +140,7 @@ export async function pollersSeen(
     namespace,
     taskQueue: { name: queue },
     apiMode: DESCRIBE_ALL_PARTITIONS,
-    taskQueueTypes: [TASKS.workflow, TASKS.activity],
+    taskQueueTypes: [TASK_KINDS.workflow, TASK_KINDS.activity],
     reportPollers: true,
   };
   const isPolled = async (): Promise<boolean> => {
@@ -148,7 +149,7 @@ export async function pollersSeen(
     );
     const byType = versionsInfo?.['']?.typesInfo ?? {};
     const isSeen = (kind: number) => (byType[kind]?.pollers ?? []).some((poller) => poller.identity === identity);
-    return Object.values(TASKS).every(isSeen);
+    return Object.values(TASK_KINDS).every(isSeen);
   };
   while (!(await isPolled().catch(() => false))) {
     signal.throwIfAborted();
@@ -156,7 +157,6 @@ export async function pollersSeen(
   }
 }
 
-const TASKS = { workflow: 1, activity: 2 } as const;
 /** DescribeTaskQueueMode ENHANCED: called deprecated by the server, which has nothing else that looks at all partitions. */
 const DESCRIBE_ALL_PARTITIONS = 1;
 

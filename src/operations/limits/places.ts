@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../model/log.ts';
 import type { Place, QuotaRows } from '../../storage/quotas.ts';
 import type { Records } from '../../storage/records.ts';
+import { createBackground } from '../background.ts';
 import { mapBounded, within } from '../deadline.ts';
 import type { Quotas } from './quotas.ts';
 
@@ -31,13 +32,13 @@ const RECORD_GRACE_MS = 60_000;
 
 export function createPlaceSweep(deps: PlacesDeps): PlaceSweep {
   const { rows, quotas, longestWindowMs, intervalMs, log } = deps;
-  const stopping = new AbortController();
-  let looping: Promise<void> | null = null;
+  const background = createBackground(loop);
+  const { signal } = background;
   const ask = <T>(work: Promise<T>): Promise<T> => within(DATABASE_DEADLINE_MS, 'the database', work);
 
   async function sweep(): Promise<void> {
     await quotas.payDebts();
-    for (let batch = 0; batch < BATCHES_MAX && !stopping.signal.aborted; batch++) {
+    for (let batch = 0; batch < BATCHES_MAX && !signal.aborted; batch++) {
       const places = await ask(rows.overdue(intervalMs, BATCH_MAX));
       await mapBounded(places, CONCURRENCY, async (place) => {
         const end = await endOf(deps, place);
@@ -51,22 +52,14 @@ export function createPlaceSweep(deps: PlacesDeps): PlaceSweep {
   }
 
   async function loop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await sleep(intervalMs, undefined, { signal: stopping.signal }).catch(() => {});
-      if (stopping.signal.aborted) return;
+    while (!signal.aborted) {
+      await sleep(intervalMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
       await sweep().catch((error: unknown) => log('warn', 'places in flight could not be swept', { error }));
     }
   }
 
-  return {
-    start() {
-      looping ??= loop();
-    },
-    async stop() {
-      stopping.abort();
-      await looping;
-    },
-  };
+  return background;
 }
 
 /** null: it goes on, or may. What was never accepted (its process died in between) does not count in a window either. */

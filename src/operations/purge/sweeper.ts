@@ -1,6 +1,7 @@
 /** Sees to it that nothing is kept for ever: purges left half-way, operations and tombstones that are over, orphans. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../model/log.ts';
+import { createBackground } from '../background.ts';
 import type { OperationsStorage } from '../deps.ts';
 import type { TemporalLink } from '../running/temporal-link.ts';
 import { createHours } from './hours.ts';
@@ -39,9 +40,8 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
   const walk = createWalk({ storage, visit, retentionMs, log });
   const finishPending = createPending(deps);
   const lease = createSweepLease(storage.records);
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let looping: Promise<void> | null = null;
+  const background = createBackground(run);
+  const { signal } = background;
 
   async function finishPurges(): Promise<void> {
     if (await lease.take()) await finishPending(signal);
@@ -72,13 +72,5 @@ export function createSweeper(deps: SweeperDeps): Sweeper {
     await lease.release().catch(() => {});
   }
 
-  return {
-    start() {
-      looping ??= run();
-    },
-    async stop() {
-      stopping.abort();
-      await looping;
-    },
-  };
+  return background;
 }

@@ -11,9 +11,12 @@ import type { Client } from '@temporalio/client';
 import { GOVERNOR_TASK_QUEUE } from '../../model/governor.ts';
 import type { Log } from '../../model/log.ts';
 import { TASK_QUEUE } from '../../model/workflow-contract.ts';
+import { createBackground } from '../background.ts';
 import { faultOf, type TemporalLink } from './temporal-link.ts';
 
-export type TaskKind = 'workflow' | 'activity';
+/** `TaskQueueType` of Temporal's API. */
+export const TASK_KINDS = { workflow: 1, activity: 2 } as const;
+export type TaskKind = keyof typeof TASK_KINDS;
 
 /** Has the server forget what it holds of a queue in memory: it is read again at once. Rejects where we may not ask for it. */
 export type UnloadQueue = (queue: string, kind: TaskKind, deadlineAt: number) => Promise<void>;
@@ -37,14 +40,12 @@ const LOOK_MS = 5_000;
 /** A queue at work looks like one at rest now and then, never so often in a row. */
 const LOOKS = 4;
 const QUEUES = [TASK_QUEUE, GOVERNOR_TASK_QUEUE] as const;
-/** `TaskQueueType` of the API. */
-const KINDS = { workflow: 1, activity: 2 } as const satisfies Record<TaskKind, number>;
 
 export function createQueueWatch({ lookMs = LOOK_MS, ...deps }: QueueWatchDeps): QueueWatch {
   const { client, link, unload, callDeadlineMs, log } = deps;
-  const stopping = new AbortController();
+  const background = createBackground(loop);
+  const { signal } = background;
   const restingLooks = new Map<string, number>();
-  let looping: Promise<void> | null = null;
 
   async function look(queue: string, kind: TaskKind): Promise<void> {
     const name = `${queue} ${kind}`;
@@ -61,7 +62,7 @@ export function createQueueWatch({ lookMs = LOOK_MS, ...deps }: QueueWatchDeps):
       client.workflowService.describeTaskQueue({
         namespace: client.options.namespace,
         taskQueue: { name: queue },
-        taskQueueType: KINDS[kind],
+        taskQueueType: TASK_KINDS[kind],
         reportStats: true,
       }),
     );
@@ -74,7 +75,7 @@ export function createQueueWatch({ lookMs = LOOK_MS, ...deps }: QueueWatchDeps):
   async function lookAtAll(): Promise<void> {
     for (const queue of QUEUES) {
       for (const kind of ['workflow', 'activity'] as const) {
-        if (stopping.signal.aborted) return;
+        if (signal.aborted) return;
         await look(queue, kind).catch((error: unknown) => {
           restingLooks.delete(`${queue} ${kind}`);
           if (faultOf(error) === 'other')
@@ -85,19 +86,11 @@ export function createQueueWatch({ lookMs = LOOK_MS, ...deps }: QueueWatchDeps):
   }
 
   async function loop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await sleep(lookMs, undefined, { signal: stopping.signal }).catch(() => {});
+    while (!signal.aborted) {
+      await sleep(lookMs, undefined, { signal }).catch(() => {});
       if (!link.isDown()) await lookAtAll();
     }
   }
 
-  return {
-    start() {
-      looping ??= loop();
-    },
-    async stop() {
-      stopping.abort();
-      await looping;
-    },
-  };
+  return background;
 }

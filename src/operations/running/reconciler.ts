@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../model/log.ts';
 import { dataPrefix, openName } from '../../storage/keys.ts';
 import type { OpenMarker } from '../../storage/records.ts';
+import { createBackground } from '../background.ts';
 import { mapBounded, within } from '../deadline.ts';
 import type { OperationsStorage } from '../deps.ts';
 import type { OperationsSettings } from '../settings.ts';
@@ -41,14 +42,14 @@ export interface Reconciler {
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const { storage, temporal, nudges, settings, log } = deps;
-  const stopping = new AbortController();
+  const background = createBackground(loop);
+  const { signal } = background;
   const watches = new Map<string, Watch>();
   const look = createLook(deps, watches);
-  let looping: Promise<void> | null = null;
 
   function lookAt(uids: readonly string[], nudged: boolean): Promise<unknown> {
     return mapBounded(uids, CONCURRENCY, async (uid) => {
-      if (!stopping.signal.aborted) await look(uid, nudged);
+      if (!signal.aborted) await look(uid, nudged);
     });
   }
 
@@ -61,7 +62,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function lookAtAll(): Promise<void> {
     const seen = new Set<string>();
     let batch: string[] = [];
-    for await (const uid of storage.records.listOpen(stopping.signal)) {
+    for await (const uid of storage.records.listOpen(signal)) {
       seen.add(uid);
       if (Date.now() < (watches.get(uid)?.nextAt ?? 0)) continue;
       batch.push(uid);
@@ -74,7 +75,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   async function loop(): Promise<void> {
-    for (let allAt = 0; !stopping.signal.aborted; ) {
+    for (let allAt = 0; !signal.aborted; ) {
       try {
         await lookAtNudged();
         if (Date.now() >= allAt) {
@@ -82,22 +83,14 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           await lookAtAll();
         }
       } catch (error) {
-        if (!stopping.signal.aborted) log('warn', 'a pass of the reconciler failed; the next one goes on', { error });
+        if (!signal.aborted) log('warn', 'a pass of the reconciler failed; the next one goes on', { error });
       }
       const waitMs = Math.min(NUDGE_INTERVAL_MS, settings.reconcileIntervalMs);
-      await sleep(waitMs, undefined, { signal: stopping.signal }).catch(() => {});
+      await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
 
-  return {
-    start() {
-      looping ??= loop();
-    },
-    async stop() {
-      stopping.abort();
-      await looping;
-    },
-  };
+  return background;
 }
 
 /** One marker, looked at and done what it needs. Never throws: another look follows. */

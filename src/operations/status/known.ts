@@ -53,7 +53,7 @@ export interface KnownOperations {
   /** The same now: what was accepted before the call is not missed. */
   seekRunNow(known: Known): Promise<void>;
   readCheckpoint(known: Known): Promise<void>;
-  /** Throws `gone` or `not_found` where its record is not there any more, as far as the store answers. */
+  /** Throws `gone` or `not_found` where its record is not there any more. False: the store did not answer. */
   seekRecord(known: Known): Promise<boolean>;
   forget(account: string, id: string): void;
 }
@@ -96,7 +96,6 @@ export function createKnownOperations(records: Records): KnownOperations {
     return true;
   }
 
-  /** False where the store did not answer. */
   async function seekRecord(known: Known): Promise<boolean> {
     const { account, id, uid } = known.record;
     const reading = records.readStanding(account, id);
